@@ -1,0 +1,43 @@
+# make demo   see it work on the sample world          make test   lint, types, all tests
+# make lint   ruff, mypy, import-linter                make bench  benchmark tables
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test lint format bench packages clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/trustgraph demo --out demo-out
+
+test: $(VENV)/.dev packages lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks
+
+# Debian packages that the system tests need; installed when run as root or with sudo, named otherwise.
+packages:
+	@tests/install-packages $(VENV)/exim
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@tests/make-venv $(PYTHON) $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo-out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

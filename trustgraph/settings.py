@@ -1,0 +1,236 @@
+"""trustgraph.toml and TRUSTGRAPH_* variables become one frozen :class:`Settings`, validated once at start.
+
+A key ``ttl`` of section ``[keyservers]`` is overridden by ``TRUSTGRAPH_KEYSERVERS_TTL``. In the file durations are
+written "15m", "24h", "7d" and sizes "1MiB"; here they are numbers with the unit in the name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from trustgraph.errors import BadInput, ConfigurationError, NoInput
+from trustgraph.model import Identity, parse_domain
+
+#: Where the configuration is looked for when neither --config nor TRUSTGRAPH_CONFIG names it.
+DEFAULT_PATHS = (Path("trustgraph.toml"), Path("/etc/trustgraph/trustgraph.toml"))
+
+_DURATION_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(value: object) -> float:
+    """Seconds of "90s", "15m", "24h" or "7d"; "0" turns a thing off. Raises ValueError."""
+    if value in ("0", 0):
+        return 0.0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'expected a duration such as "90s", "15m", "24h" or "7d", not {value!r}')
+    return float(match[1]) * _DURATION_SECONDS[match[2]]
+
+
+def _fqdn(value: str) -> str:
+    try:
+        return parse_domain(value) if value else ""
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+
+
+def _identity(value: str) -> Identity:
+    try:
+        return Identity.parse(value)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f'expected a time zone such as "UTC" or "Europe/Berlin", not {value!r}') from None
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+Fqdn = Annotated[str, AfterValidator(_fqdn)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Anchor = Annotated[str, AfterValidator(_identity)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Site(_Section):
+    """Who we are."""
+
+    hostname: Fqdn = ""
+    authserv_id: str = ""
+
+
+class Database(_Section):
+    """Where the graph store is: an SQLAlchemy URL (sqlite or postgresql+psycopg)."""
+
+    url: str = "sqlite:///trustgraph.db"
+
+
+class Hostkey(_Section):
+    """This host's own secret key."""
+
+    path: Path = Path("/etc/trustgraph/hostkey.pgp")
+    passphrase_file: str = ""
+
+
+class Keyservers(_Section):
+    """Which keyservers are asked, and how long their answers hold."""
+
+    urls: tuple[str, ...] = ()
+    positive_ttl_seconds: Seconds = Field(86_400.0, alias="positive_ttl")
+    negative_ttl_seconds: Seconds = Field(900.0, alias="negative_ttl")
+    stale_limit_seconds: Seconds = Field(604_800.0, alias="stale_limit")
+    timeout_seconds: Seconds = Field(5.0, alias="timeout")
+
+
+class Policy(_Section):
+    """Where a rating starts to stand."""
+
+    profile: Literal["strict", "transition", "monitor"] = "transition"
+    accept: Share = 0.5
+    refuse: Share = 0.1
+    quorum: Annotated[int, Field(ge=1)] = 3
+    on_unreachable: Literal["tempfail", "quarantine"] = "tempfail"
+
+    @model_validator(mode="after")
+    def _refuse_below_accept(self) -> Policy:
+        if self.refuse >= self.accept:
+            raise ValueError(f"refuse = {self.refuse} must lie below accept = {self.accept}")
+        return self
+
+
+class Milter(_Section):
+    """The MTA hook."""
+
+    listen: str = "unix:/run/trustgraph/milter.sock"
+    mode: Literal["sign", "verify", "both"] = "both"
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    internal_hosts: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    signature_mode: Literal["message", "headers"] = "message"
+
+
+class Ingest(_Section):
+    """What logs do not say of themselves."""
+
+    authserv_ids: tuple[str, ...] = ()
+    observer: Fqdn = ""
+    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    retention_seconds: Seconds = Field(90 * 86_400.0, alias="retention")
+    sha1_cutoff: str = "2013-02-01"
+
+    @property
+    def tzinfo(self) -> tzinfo:
+        """The zone of log times that name none."""
+        return UTC if self.zone == "UTC" else ZoneInfo(self.zone)
+
+
+class Scoring(_Section):
+    """How much each kind of evidence weighs; the formula is in :mod:`trustgraph.scoring.trustgraph`."""
+
+    algorithm: str = "trustgraph"
+    user_ids: Literal["auto", "smtp", "any"] = "auto"
+    half_life_seconds: Annotated[Seconds, Field(gt=0)] = Field(30 * 86_400.0, alias="half_life")
+    unknown_weight: Share = 0.0
+    valid_for_seconds: Seconds = Field(2 * 86_400.0, alias="valid_for")
+    keep_generations: Annotated[int, Field(ge=1)] = 30
+
+
+class Settings(_Section):
+    """Everything that can be set, by section."""
+
+    site: Site = Site()
+    database: Database = Database()
+    hostkey: Hostkey = Hostkey()
+    keyservers: Keyservers = Keyservers()  # type: ignore[call-arg]  # defaults behind aliases
+    anchors: Mapping[Anchor, Annotated[float, Field(gt=0.0, le=1.0)]] = Field(default_factory=dict)
+    policy: Policy = Policy()
+    milter: Milter = Milter()
+    ingest: Ingest = Ingest()  # type: ignore[call-arg]  # defaults behind aliases
+    scoring: Scoring = Scoring()  # type: ignore[call-arg]  # defaults behind aliases
+
+
+def load_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from ``path``, or $TRUSTGRAPH_CONFIG, or the default places, or built in, under the environment.
+
+    Raises :class:`NoInput` when a named file cannot be read, and :class:`ConfigurationError` (naming file, key and
+    what was expected) when something in it is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    if path is None and "TRUSTGRAPH_CONFIG" in environment:
+        path = Path(environment["TRUSTGRAPH_CONFIG"])
+    if path is None:
+        path = next((candidate for candidate in DEFAULT_PATHS if candidate.is_file()), None)
+    data = _read_toml(path) if path else {}
+    _overlay(data, environment)
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoInput(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: is not TOML: {error}") from None
+
+
+def _overlay(data: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        if not (isinstance(model, type) and issubclass(model, _Section)):
+            continue
+        for name, key in model.model_fields.items():
+            variable = f"TRUSTGRAPH_{section}_{key.alias or name}".upper()
+            if variable in environment and isinstance(data.setdefault(section, {}), dict):
+                data[section][key.alias or name] = _from_environment(environment[variable])
+
+
+def _from_environment(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    where = str(path) if path else "environment"
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{where}: {key}: no such setting{_near(problem['loc'])}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {key}: {message} (got {str(problem['input'])[:80]!r})")
+    return "\n".join(lines)
+
+
+def _near(location: tuple[int | str, ...]) -> str:
+    fields = Settings.model_fields
+    if len(location) == 1:
+        return f"; sections are {', '.join(fields)}"
+    model = fields[str(location[0])].annotation
+    names = (
+        [key.alias or name for name, key in model.model_fields.items()]
+        if model and hasattr(model, "model_fields")
+        else []
+    )
+    return f"; expected one of {', '.join(names)}"
