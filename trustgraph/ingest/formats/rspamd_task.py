@@ -1,0 +1,148 @@
+"""What rspamd found out about one message, and the observations that follow from it.
+
+rspamd says what authentication found in *symbols* with *options*, the same in its text log and in its JSON. What
+they mean here:
+
+===================  =========  ======================================================================
+symbol               result     the identity is in
+===================  =========  ======================================================================
+R_DKIM_ALLOW         pass       each option, ``<d=>:s=<selector>``
+R_DKIM_REJECT        fail       each option
+R_DKIM_TEMPFAIL      temperror  each option
+R_DKIM_PERMFAIL      permerror  each option
+R_SPF_ALLOW          pass       the envelope sender; so too for the rest of SPF
+R_SPF_FAIL           fail
+R_SPF_SOFTFAIL       policy     RFC 8601 section 2.7.2 has softfail, which this project's results have not: the
+                                domain does not authorise the client and asks for a local decision, not refusal
+R_SPF_NEUTRAL        neutral
+R_SPF_DNSFAIL        temperror
+R_SPF_PERMFAIL       permerror
+R_SPF_PLUSALL        pass
+R_SPF_NA             none
+RDNS_NONE            permerror  the client's address (iprev, RFC 8601 section 2.7.3: no PTR record)
+RDNS_DNSFAIL         temperror  the client's address
+===================  =========  ======================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from trustgraph.errors import BadInput
+from trustgraph.ingest.formats.base import Reject
+from trustgraph.model import Identity, Observation, Outcome, Result, UnixSeconds
+
+DKIM_RESULTS = {
+    "R_DKIM_ALLOW": Result.PASS,
+    "R_DKIM_REJECT": Result.FAIL,
+    "R_DKIM_TEMPFAIL": Result.TEMPERROR,
+    "R_DKIM_PERMFAIL": Result.PERMERROR,
+}
+DKIM_NA = "R_DKIM_NA"
+#: Repeats the domain of every signature with a mark for its result.
+DKIM_TRACE = "DKIM_TRACE"
+_TRACE_MARKS = {"R_DKIM_ALLOW": ":+", "R_DKIM_REJECT": ":-", "R_DKIM_TEMPFAIL": ":?", "R_DKIM_PERMFAIL": ":~"}
+#: Stands for the options beyond the number that rspamd logs.
+_CUT = "..."
+SPF_RESULTS = {
+    "R_SPF_ALLOW": Result.PASS,
+    "R_SPF_FAIL": Result.FAIL,
+    "R_SPF_SOFTFAIL": Result.POLICY,
+    "R_SPF_NEUTRAL": Result.NEUTRAL,
+    "R_SPF_DNSFAIL": Result.TEMPERROR,
+    "R_SPF_PERMFAIL": Result.PERMERROR,
+    "R_SPF_PLUSALL": Result.PASS,
+    "R_SPF_NA": Result.NONE,
+}
+IPREV_RESULTS = {"RDNS_NONE": Result.PERMERROR, "RDNS_DNSFAIL": Result.TEMPERROR}
+
+_OUTCOMES = {
+    "reject": Outcome.SPAM,
+    "discard": Outcome.SPAM,
+    "quarantine": Outcome.SPAM,
+    "add header": Outcome.SPAM,
+    "rewrite subject": Outcome.SPAM,
+    "no action": Outcome.GOOD,
+}
+
+#: The options of each watched symbol that fired.
+Symbols = Mapping[str, Sequence[str]]
+
+
+class Authentication(NamedTuple):
+    """What the symbols of one message come to.
+
+    ``spf`` is None when SPF was not checked; ``dkim`` has the text of each signer's identity once.
+    """
+
+    iprev: Result
+    spf: Result | None
+    dkim: list[tuple[str, Result]]
+
+
+class Task(NamedTuple):
+    """One scanned message. ``sender`` is the envelope's, empty for ``<>``; ``action`` is rspamd's own word."""
+
+    at: UnixSeconds
+    observer: str
+    message: str
+    action: str
+    virus: bool
+    authentication: Authentication
+    client_ip: str = ""
+    sender: str = ""
+    host: str = ""
+
+
+def observations_of(task: Task, line_number: int, line: bytes) -> Iterator[Observation | Reject]:
+    """Observations of the client, the SPF domain and each DKIM domain; a reject for a name that is none."""
+    at, observer, message, action, virus, found, client_ip, sender, host = task
+    outcome = outcome_of(action, virus=virus)
+    findings = [("ip:" + client_ip, found.iprev)] if client_ip else []
+    if found.spf is not None and (domain := sender.rpartition("@")[2]):
+        findings.append(("spf:" + domain, found.spf))
+    for name, result in findings + found.dkim:
+        try:
+            identity = Identity.parse(name)
+        except BadInput as error:
+            yield Reject(line_number, str(error), line)
+            continue
+        yield Observation(at, observer, identity, result, outcome, message, host, client_ip)
+
+
+def outcome_of(action: str, *, virus: bool) -> Outcome:
+    """What rspamd took the message for; greylisting and soft rejects put the judgement off, so: unknown."""
+    outcome = _OUTCOMES.get(action, Outcome.UNKNOWN)
+    return Outcome.MALWARE if virus and outcome is Outcome.SPAM else outcome
+
+
+def authentication(symbols: Symbols) -> Authentication:
+    """What the symbols come to. Raises :class:`BadInput` when they cannot all be rspamd's own.
+
+    Options quote the sender, unescaped: ``"x;},R_DKIM_ALLOW(0){bank.example:s=s"@evil.example`` in From: looks like a
+    symbol once it is in the log. rspamd repeats each DKIM domain in DKIM_TRACE, says R_DKIM_NA only when there was no
+    signature, and gives one SPF result, so a forged symbol beside the true ones shows.
+    """
+    if DKIM_NA in symbols and (DKIM_TRACE in symbols or not symbols.keys().isdisjoint(DKIM_RESULTS)):
+        raise BadInput(f"{DKIM_NA} beside the result of a DKIM signature: some of it is forged")
+    spf = [result for name, result in SPF_RESULTS.items() if name in symbols]
+    if len(spf) > 1:
+        raise BadInput("more than one SPF result: some of them are forged")
+    signers = _signers(symbols).items()
+    iprev = next((result for name, result in IPREV_RESULTS.items() if name in symbols), Result.NONE)
+    return Authentication(iprev, spf[0] if spf else None, [("dkim:" + d, result) for d, result in signers])
+
+
+def _signers(symbols: Symbols) -> dict[str, Result]:
+    """Each signing domain's best result: a signature that failed is no worse than none (RFC 6376 section 6.1)."""
+    trace = symbols.get(DKIM_TRACE, ())
+    signers: dict[str, Result] = {}
+    for name, result in DKIM_RESULTS.items():
+        for option in symbols.get(name, ()):
+            domain = option.partition(":")[0]  # no domain name has a colon
+            if domain + _TRACE_MARKS[name] in trace:
+                signers.setdefault(domain, result)
+            elif _CUT not in (*trace, option):
+                raise BadInput(f"{name} names {option[:80]!r}, which {DKIM_TRACE} does not confirm")
+    return signers
