@@ -1,0 +1,331 @@
+"""Verified signatures into facts: a certificate's HostKey, and the certifications that others made over its User IDs.
+
+Nothing is believed that does not verify. The key's own state comes from its own signatures alone; designated revokers
+are not supported. Revocations count whatever their hash; certifications need one that counted when they were made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+from trustgraph.model import Certification, HostKey, UnixSeconds
+from trustgraph.openpgp.digest import SHA1
+from trustgraph.openpgp.publickey import PublicKey
+from trustgraph.openpgp.sections import Candidate, Fate, Section
+from trustgraph.openpgp.signature import SignatureType, Statement
+from trustgraph.openpgp.userid import parse_user_id, user_id_text
+from trustgraph.openpgp.verification import Verdict
+
+#: 2013-02-01 and 2023-02-01, the days from which Sequoia's standard policy takes SHA-1 for broken where collisions
+#: and where second pre-images would forge a signature: over what strangers wrote, and over one's own key.
+SHA1_CUTOFF = UnixSeconds(1_359_676_800)
+SHA1_OWN_CUTOFF = UnixSeconds(1_675_209_600)
+
+#: Certifications and revocations kept of one issuer over one User ID: the newest.
+MAX_PER_ISSUER = 16
+
+#: Bounds on what is kept of one certificate. Only keys that sign in earnest can reach them: what does not verify is
+#: never kept. What comes after is counted as superfluous, or left out in the case of User IDs.
+MAX_USER_IDS = 1_000
+MAX_KEPT_BYTES = 64 * 1024 * 1024
+_GIVEN_BYTES = 600
+
+#: RFC 9580 section 5.2.3.31: superseded and retired. What the key signed before stays good; every other reason, an
+#: unknown one and none at all may mean a thief.
+_SOFT_REASONS = frozenset({1, 3})
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """What counts. ``at`` is the reference time, at which self-signatures must be in force and expiry is counted.
+
+    A certification made with SHA-1 after ``sha1_cutoff`` is weak; a self-signature made with it after
+    ``sha1_own_cutoff`` does not count. ``workers`` is the number of verifying processes, 1 for none beside this one.
+    """
+
+    at: UnixSeconds
+    sha1_cutoff: UnixSeconds = SHA1_CUTOFF
+    sha1_own_cutoff: UnixSeconds = SHA1_OWN_CUTOFF
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a certificate comes to.
+
+    ``expired`` counts certifications that are no longer in force at the policy's time, ``user_ids_left_out`` User ID
+    packets that the key does not claim.
+    """
+
+    host_key: HostKey
+    certifications: tuple[Certification, ...]
+    fates: Counter[Fate]
+    expired: int
+    user_ids_left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A third party's verified signature, waiting for the rest of the certificate."""
+
+    made_at: int
+    digest: bytes
+    fate: Fate
+    certification: Certification | None
+
+
+@dataclass(slots=True)
+class _UserIdState:
+    own_made_at: int = -1
+    own_revoked_at: int = -1
+    given: dict[str, list[_Given]] = field(default_factory=dict)
+    revoked: dict[str, list[_Given]] = field(default_factory=dict)
+
+    def is_self_signed(self) -> bool:
+        return self.own_made_at >= 0
+
+    def is_claimed(self) -> bool:
+        """Self-signed, or revoked by the key: what is left of a User ID that was self-signed once."""
+        return self.own_made_at >= 0 or self.own_revoked_at >= 0
+
+    def all_given(self) -> list[_Given]:
+        return [given for kept in (*self.given.values(), *self.revoked.values()) for given in kept]
+
+
+class Certificate:
+    """One certificate, built up section by section."""
+
+    def __init__(self, key: PublicKey, policy: KeyPolicy) -> None:
+        self._key = key
+        self._policy = policy
+        self._fates: Counter[Fate] = Counter()
+        self._user_ids: dict[bytes, _UserIdState] = {}
+        self._packets = 0
+        self._kept_bytes = 0
+        self._claimed = 0
+        self._expiry = _Expiry(key)
+        self._revoked_at: UnixSeconds | None = None
+        self._hard_revoked = False
+
+    def add(self, section: Section, verdicts: list[Verdict]) -> None:
+        """Take in a section; ``verdicts`` are those on ``section.jobs()``, in order."""
+        self._fates += section.fates
+        self._packets = section.user_ids
+        remaining = iter(verdicts)
+        for candidate in section.candidates:
+            issuer, verdict = _outcome(candidate, [next(remaining) for _ in candidate.issuers])
+            if issuer.fingerprint == self._key.fingerprint:
+                counts = self._is_own_in_force(candidate, verdict)
+                self._fates[Fate.OWN if counts else Fate.OWN_BAD] += 1
+                if counts:
+                    self._add_own(section.user_id, candidate)
+            elif section.user_id is not None:
+                self._add_given(section.user_id, candidate, issuer, verdict)
+
+    def finish(self) -> Facts:
+        """The facts, once the last section is in."""
+        fates = Counter(self._fates)
+        certifications: list[Certification] = []
+        claimed = {octets: state for octets, state in self._user_ids.items() if state.is_claimed()}
+        for state in self._user_ids.values():
+            for given in state.all_given():
+                fates[given.fate if state.is_self_signed() else Fate.NOT_SELF_SIGNED] += 1
+            if state.is_self_signed():
+                certifications += _certifications(state)
+        return Facts(
+            host_key=self._host_key(claimed),
+            certifications=tuple(certifications),
+            fates=fates,
+            expired=sum(_expired(made, self._policy.at) for made in certifications),
+            user_ids_left_out=max(0, self._packets - len(claimed)),
+        )
+
+    def _host_key(self, claimed: dict[bytes, _UserIdState]) -> HostKey:
+        key = self._key
+        return HostKey(
+            fingerprint=key.fingerprint,
+            key_id=key.key_id,
+            key_packet=key.packet,
+            created_at=key.created_at,
+            expires_at=self._expiry.expires_at(),
+            revoked_at=self._revoked_at,
+            hard_revoked=self._hard_revoked,
+            self_signed_at=self._expiry.self_signed_at(),
+            user_ids=tuple(
+                parse_user_id(user_id_text(octets), _own_revocation(state)) for octets, state in claimed.items()
+            ),
+        )
+
+    def _is_own_in_force(self, candidate: Candidate, verdict: Verdict) -> bool:
+        statement, type_ = candidate.statement, candidate.signature.type
+        if verdict not in (Verdict.GOOD, Verdict.WEAK_KEY) or statement.not_understood:
+            return False
+        if type_ in (SignatureType.KEY_REVOCATION, SignatureType.CERTIFICATION_REVOCATION):
+            return True
+        if candidate.signature.hash_algorithm == SHA1 and statement.made_at > self._policy.sha1_own_cutoff:
+            return False
+        return self._key.created_at <= statement.made_at <= self._policy.at and not _is_over(statement, self._policy.at)
+
+    def _add_own(self, user_id: bytes | None, candidate: Candidate) -> None:
+        statement, type_ = candidate.statement, candidate.signature.type
+        if type_ == SignatureType.KEY_REVOCATION:
+            self._hard_revoked |= statement.revocation_reason not in _SOFT_REASONS
+            self._revoked_at = min(self._revoked_at or statement.made_at, statement.made_at)
+        elif user_id is None:
+            self._expiry.add_direct(statement)
+        else:
+            state = self._state(user_id)
+            if self._claimed >= MAX_USER_IDS and not state.is_claimed():
+                return
+            self._claimed += not state.is_claimed()
+            if type_ == SignatureType.CERTIFICATION_REVOCATION:
+                state.own_revoked_at = max(state.own_revoked_at, statement.made_at)
+            else:
+                state.own_made_at = max(state.own_made_at, statement.made_at)
+                self._expiry.add_user_id(statement)
+
+    def _add_given(self, user_id: bytes, candidate: Candidate, issuer: PublicKey, verdict: Verdict) -> None:
+        fate = self._judge_given(candidate, issuer, verdict)
+        if fate not in (Fate.GOOD, Fate.REVOCATION, Fate.WEAK_SHA1, Fate.WEAK_KEY):
+            self._fates[fate] += 1
+            return
+        if self._kept_bytes > MAX_KEPT_BYTES:
+            self._fates[Fate.SUPERFLUOUS] += 1
+            return
+        state = self._state(user_id)
+        kept = (state.revoked if fate is Fate.REVOCATION else state.given).setdefault(issuer.fingerprint, [])
+        given = self._given(user_id, candidate, issuer, fate)
+        if any(given.digest == other.digest for other in kept):
+            self._fates[Fate.DUPLICATE] += 1
+            return
+        kept.append(given)
+        self._kept_bytes += _GIVEN_BYTES + len(user_id)
+        kept.sort(key=lambda one: (-one.made_at, one.digest))
+        for _ in kept[MAX_PER_ISSUER:]:
+            self._fates[Fate.SUPERFLUOUS] += 1
+            self._kept_bytes -= _GIVEN_BYTES + len(user_id)
+        del kept[MAX_PER_ISSUER:]
+
+    def _state(self, user_id: bytes) -> _UserIdState:
+        return self._user_ids.setdefault(user_id, _UserIdState())
+
+    def _judge_given(self, candidate: Candidate, issuer: PublicKey, verdict: Verdict) -> Fate:
+        statement = candidate.statement
+        if verdict is Verdict.UNSUPPORTED:
+            return Fate.UNSUPPORTED
+        if verdict is Verdict.BAD or statement.made_at < issuer.created_at:
+            return Fate.BAD
+        if statement.not_understood:
+            return Fate.NOT_UNDERSTOOD
+        if candidate.signature.type == SignatureType.CERTIFICATION_REVOCATION:
+            return Fate.REVOCATION
+        return Fate.LOCAL if not statement.exportable else self._strength(candidate, verdict)
+
+    def _strength(self, candidate: Candidate, verdict: Verdict) -> Fate:
+        if verdict is Verdict.WEAK_KEY:
+            return Fate.WEAK_KEY
+        weak = candidate.signature.hash_algorithm == SHA1 and candidate.statement.made_at > self._policy.sha1_cutoff
+        return Fate.WEAK_SHA1 if weak else Fate.GOOD
+
+    def _given(self, user_id: bytes, candidate: Candidate, issuer: PublicKey, fate: Fate) -> _Given:
+        signature, statement = candidate.signature, candidate.statement
+        identity = blake2b(signature.hashed + signature.material, digest_size=16).digest()
+        if fate is Fate.REVOCATION:
+            return _Given(statement.made_at, identity, fate, None)
+        certification = Certification(
+            issuer=issuer.fingerprint,
+            subject=self._key.fingerprint,
+            user_id=user_id_text(user_id),
+            made_at=statement.made_at,
+            expires_at=UnixSeconds(statement.made_at + statement.expires_in) if statement.expires_in else None,
+            type=signature.type,
+            depth=statement.depth,
+            amount=statement.amount,
+            regex=statement.regex,
+            weak=fate is not Fate.GOOD,
+            notations=statement.notations,
+        )
+        return _Given(statement.made_at, identity, fate, certification)
+
+
+class _Expiry:
+    """When a key expires: as its newest self-signature says (RFC 9580 section 5.2.3.13).
+
+    In a version 6 certificate that is a direct-key signature where there is one (section 10.1.1).
+    """
+
+    def __init__(self, key: PublicKey) -> None:
+        self._key = key
+        self._direct: Statement | None = None
+        self._over_user_id: Statement | None = None
+
+    def add_direct(self, statement: Statement) -> None:
+        """A direct-key signature of the key over itself."""
+        self._direct = _newer(self._direct, statement)
+
+    def add_user_id(self, statement: Statement) -> None:
+        """A self-certification."""
+        self._over_user_id = _newer(self._over_user_id, statement)
+
+    def expires_at(self) -> UnixSeconds | None:
+        """None when it does not expire."""
+        authority = self._authority()
+        if authority is None or authority.key_expires_in is None:
+            return None
+        return UnixSeconds(self._key.created_at + authority.key_expires_in)
+
+    def self_signed_at(self) -> UnixSeconds:
+        """The time of the signature that says so; 0 if there is none."""
+        authority = self._authority()
+        return authority.made_at if authority else UnixSeconds(0)
+
+    def _authority(self) -> Statement | None:
+        if self._direct is None or self._over_user_id is None or self._key.version == 6:
+            return self._direct or self._over_user_id
+        return _newer(self._direct, self._over_user_id)
+
+
+def _newer(known: Statement | None, other: Statement) -> Statement:
+    """The newer one; of two equally old ones that which ends the key sooner, so that order does not matter."""
+    if known is None or other.made_at != known.made_at:
+        return other if known is None or other.made_at > known.made_at else known
+    return min(known, other, key=lambda one: one.key_expires_in or 1 << 32)
+
+
+def _outcome(candidate: Candidate, verdicts: list[Verdict]) -> tuple[PublicKey, Verdict]:
+    """The key that made the signature; if none did, the first with the first verdict."""
+    for issuer, verdict in zip(candidate.issuers, verdicts, strict=True):
+        if verdict in (Verdict.GOOD, Verdict.WEAK_KEY):
+            return issuer, verdict
+    return candidate.issuers[0], verdicts[0]
+
+
+def _certifications(state: _UserIdState) -> list[Certification]:
+    """Everything kept over a User ID, with the revocations of the same issuers applied."""
+    return [
+        _revoked(given.certification, state.revoked.get(issuer, []))
+        for issuer, kept in state.given.items()
+        for given in kept
+        if given.certification
+    ]
+
+
+def _revoked(certification: Certification, revocations: list[_Given]) -> Certification:
+    """Revoked by the first revocation that is not older (RFC 9580 section 5.2.1.13)."""
+    later = [given.made_at for given in revocations if given.made_at >= certification.made_at]
+    return replace(certification, revoked_at=UnixSeconds(min(later))) if later else certification
+
+
+def _own_revocation(state: _UserIdState) -> UnixSeconds | None:
+    """A User ID is revoked unless it was certified anew afterwards."""
+    return UnixSeconds(state.own_revoked_at) if state.own_revoked_at >= max(state.own_made_at, 0) else None
+
+
+def _is_over(statement: Statement, at: UnixSeconds) -> bool:
+    return statement.expires_in is not None and statement.made_at + statement.expires_in <= at
+
+
+def _expired(certification: Certification, at: UnixSeconds) -> bool:
+    return certification.expires_at is not None and certification.expires_at <= at
