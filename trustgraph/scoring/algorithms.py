@@ -1,0 +1,130 @@
+"""The algorithms behind one interface, so that they can be compared on the same data.
+
+Each takes the same :class:`Problem` and gives the same :class:`Scores`; each can say exactly where a rating comes from.
+The names given to ``score --algorithm`` are in :mod:`registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from trustgraph.errors import NoAnchors
+from trustgraph.model import Identity, IdentityKind
+from trustgraph.scoring.explanation import Contribution
+from trustgraph.scoring.history import HistoryParameters
+from trustgraph.scoring.network import Network, build_network
+from trustgraph.scoring.snapshot import Flags, Floats, Ints, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What the operator may turn; units in the names.
+
+    ``quorum``: independent gated endorsers needed. ``accept``, ``refuse``: ratings at which a host stands and falls.
+    ``damping``: share of trust mass passed on at each endorsement. ``mass_floor``: share of the typical trust mass a
+    host needs. ``prior_good``, ``prior_bad``: evidence everybody starts with. ``endorsement``: what one full
+    endorsement weighs as good evidence, ``endorsement_limit``: what all weigh at most. ``blame``: share of a host's bad
+    evidence charged to each endorser, ``blame_limit``: at most that much for each endorsed host. ``caution``: standard
+    deviations that a rating stays below its mean.
+    """
+
+    quorum: int = 3
+    accept: float = 0.5
+    refuse: float = 0.1
+    damping: float = 0.5
+    mass_floor: float = 0.02
+    full_mass: float = 0.08
+    prior_good: float = 12.0
+    prior_bad: float = 48.0
+    endorsement: float = 25.0
+    endorsement_limit: float = 80.0
+    blame: float = 0.05
+    blame_limit: float = 5.0
+    caution: float = 1.28
+    history: HistoryParameters = field(default_factory=HistoryParameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A snapshot, the endorsements of it that count, and anchor weights in (0, 1], one an identity, 0 for the rest."""
+
+    snapshot: Snapshot
+    network: Network
+    anchor_weight: Floats
+    parameters: Parameters
+
+    @property
+    def anchors(self) -> Flags:
+        """Which identities are anchors."""
+        return self.anchor_weight > 0
+
+    @property
+    def preference(self) -> Floats:
+        """Anchor weights normalised to sum 1."""
+        return np.asarray(self.anchor_weight / self.anchor_weight.sum())
+
+
+def pose(snapshot: Snapshot, anchors: Mapping[Identity, float], parameters: Parameters) -> Problem:
+    """The problem that algorithms solve.
+
+    Raises :class:`NoAnchors` when no anchor given is known: no symmetric reputation is sybil-proof.
+    """
+    position = {name: i for i, name in enumerate(snapshot.identity_name)}
+    weight = np.zeros(len(position))
+    for anchor, value in anchors.items():
+        if anchor in position:
+            weight[position[anchor]] = value
+    if not weight.any():
+        given = f"none of the {len(anchors)} given is in the store" if anchors else "none is given"
+        raise NoAnchors(
+            f"scoring needs a trust anchor and {given}: name one with --anchor IDENTITY, or under [anchors] in "
+            "trustgraph.toml (without anchors any ring of keys could rate itself)"
+        )
+    return Problem(snapshot, build_network(snapshot), weight, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One value an identity. ``endorsers`` counts operators whose endorsement counted."""
+
+    rating: Floats
+    confidence: Floats
+    sample_size: Ints
+    endorsers: Ints
+    iterations: int
+
+
+class Algorithm(Protocol):
+    """A way to rate. Objects are cheap and hold a solved problem, so that explaining repeats no work."""
+
+    def __init__(self, problem: Problem) -> None: ...
+
+    def scores(self) -> Scores:
+        """Ratings of all identities. Raises :class:`NotConverged`."""
+        ...
+
+    def contributions(self, position: int) -> list[Contribution]:
+        """Named parts that add up to the rating of one identity (invariant 9)."""
+        ...
+
+
+def observer_trust(problem: Problem, trust: Floats) -> Floats:
+    """Trust of identities as observers: their own, and for ``helo:<fqdn>`` the best of that host's keys.
+
+    A log names its observer by FQDN; who may speak for it is whoever holds a trusted key for that name.
+    """
+    names, hosts = problem.snapshot.identity_name, problem.snapshot.identity_host
+    result = trust.copy()
+    best: dict[str, float] = {}
+    for i in np.flatnonzero(trust > 0):
+        if hosts[i]:
+            best[hosts[i]] = max(best.get(hosts[i], 0.0), float(trust[i]))
+    for i in np.unique(problem.snapshot.count_observer):
+        kind, _, host = names[i].partition(":")
+        if kind == IdentityKind.HELO:
+            result[i] = max(result[i], best.get(host, 0.0))
+    return result

@@ -1,0 +1,94 @@
+"""The endorsements that count at the reference time, as a graph on CSR arrays.
+
+A certification counts when it is the newest of its (endorser, subject, User ID), live, not self-made, not within one
+operator, and both keys are live (invariant 6). The last two kinds of rejection belong here rather than in the database
+because they depend on two identities at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from trustgraph.scoring.snapshot import Flags, Ints, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Distinct endorsements among ``size`` identities, sorted by (subject, endorser).
+
+    ``endorser`` and ``subject``: one an edge, positions of identities. ``start[v]:start[v + 1]`` are the edges into v.
+    ``operator``: one an identity, a code that equals another's if one operator runs both. ``out_degree``: endorsements
+    handed out, one an identity. ``live``: whether the identity's key is live; true for what has no key.
+    """
+
+    size: int
+    endorser: Ints
+    subject: Ints
+    start: Ints
+    operator: Ints
+    out_degree: Ints
+    live: Flags
+
+    def into(self, position: int) -> Ints:
+        """Endorsers of one identity."""
+        return self.endorser[self.start[position] : self.start[position + 1]]
+
+
+def build_network(snapshot: Snapshot) -> Network:
+    """Keep of a snapshot what counts."""
+    size = len(snapshot.identity_number)
+    live = live_keys(snapshot)
+    operator = operator_codes(snapshot)
+    endorser, subject = snapshot.certification_endorser, snapshot.certification_subject
+    counts = _newest(snapshot) & (snapshot.certification_live == 1)
+    counts &= live[endorser] & live[subject] & (operator[endorser] != operator[subject])
+    edges = sparse.csr_array(
+        (np.ones(int(counts.sum()), dtype=np.int8), (subject[counts], endorser[counts])), shape=(size, size)
+    )
+    edges.sum_duplicates()
+    endorsers: Ints = edges.indices.astype(np.int64)
+    start: Ints = edges.indptr.astype(np.int64)
+    return network_of(endorsers, start, operator, live)
+
+
+def network_of(endorser: Ints, start: Ints, operator: Ints, live: Flags | None = None) -> Network:
+    """A network from CSR parts: row v of ``start`` delimits the endorsers of v in ``endorser``."""
+    size = len(start) - 1
+    subject = np.repeat(np.arange(size), np.diff(start))
+    out_degree = np.bincount(endorser, minlength=size)
+    alive = np.ones(size, dtype=np.bool_) if live is None else live
+    return Network(size, endorser, subject, start, operator, out_degree, alive)
+
+
+def live_keys(snapshot: Snapshot) -> Flags:
+    """Which identities' keys are made, unexpired and unrevoked at the reference time; true for what has no key."""
+    live = np.ones(len(snapshot.identity_number), dtype=np.bool_)
+    now = snapshot.reference_time
+    live[snapshot.key_identity] = (
+        (snapshot.key_created_at <= now) & (snapshot.key_expires_at > now) & (snapshot.key_revoked_at > now)
+    )
+    return live
+
+
+def operator_codes(snapshot: Snapshot) -> Ints:
+    """Equal numbers for identities of one operator; what has no known operator is its own."""
+    factorized, _ = pd.factorize(snapshot.identity_operator)
+    codes: Ints = factorized.astype(np.int64)
+    alone: Flags = np.asarray(snapshot.identity_operator == "", dtype=np.bool_)
+    codes[alone] = len(codes) + np.flatnonzero(alone)
+    return codes
+
+
+def _newest(snapshot: Snapshot) -> Flags:
+    """Of the certifications by one endorser over one User ID of one subject, the last."""
+    last = np.ones(len(snapshot.certification_subject), dtype=np.bool_)
+    last[:-1] = (
+        (snapshot.certification_subject[1:] != snapshot.certification_subject[:-1])
+        | (snapshot.certification_endorser[1:] != snapshot.certification_endorser[:-1])
+        | (snapshot.certification_user_id[1:] != snapshot.certification_user_id[:-1])
+    )
+    return last

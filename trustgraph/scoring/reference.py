@@ -1,0 +1,264 @@
+"""The same ratings in plain networkx and dicts: short and slow, written from the formulas and not from the fast path.
+
+:func:`graph_of` and :func:`work_out` are what people see in notebooks; :func:`rate` is the oracle of the array code.
+What each formula is for stands in :mod:`mass`, :mod:`gate`, :mod:`history`, :mod:`simple` and
+:mod:`trustgraph`. Good for a few thousand hosts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from math import fsum, sqrt
+from typing import TypeAlias
+
+import networkx as nx
+
+from trustgraph.errors import NoAnchors, NotConverged, UsageError
+from trustgraph.model import Identity, IdentityKind, day_of
+from trustgraph.scoring.algorithms import Parameters
+from trustgraph.scoring.history import HistoryParameters
+from trustgraph.scoring.snapshot import Snapshot
+
+Graph: TypeAlias = "nx.DiGraph[Identity]"
+Weights: TypeAlias = Mapping[Identity, float]
+Ratings: TypeAlias = dict[Identity, float]
+
+#: Where mass goes that nobody passes on: no identity has this name.
+_SINK = Identity("")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Good and bad evidence on one identity (weights, not messages) and the messages that it comes from."""
+
+    good: float = 0.0
+    bad: float = 0.0
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Workings:
+    """The default algorithm's steps: one entry an identity, and the sets it works with."""
+
+    disqualified: set[Identity]
+    mass: Ratings
+    typical: float
+    gated: set[Identity]
+    weight: Ratings
+    evidence: dict[Identity, Evidence]
+    endorsement: Ratings
+    blame: Ratings
+    rating: Ratings
+
+
+def graph_of(snapshot: Snapshot) -> Graph:
+    """Endorsements that count, endorser → subject.
+
+    Every identity is a node with ``identity``, ``host``, ``operator`` (its own name if none is known) and ``live``.
+    """
+    s, now, names = snapshot, snapshot.reference_time, [Identity(name) for name in snapshot.identity_name]
+    keys = zip(s.key_identity, s.key_created_at, s.key_expires_at, s.key_revoked_at, strict=True)
+    dead = {names[i] for i, made, expires, revoked in keys if made > now or expires <= now or revoked <= now}
+    graph: Graph = nx.DiGraph()
+    for name, host, operator in zip(names, s.identity_host, s.identity_operator, strict=True):
+        graph.add_node(name, identity=name, host=str(host), operator=str(operator) or str(name), live=name not in dead)
+    for endorser, subject in _standing_certifications(snapshot):
+        u, v = names[endorser], names[subject]
+        if _live(graph, u) and _live(graph, v) and _operator(graph, u) != _operator(graph, v):
+            graph.add_edge(u, v)
+    return graph
+
+
+def known_anchors(graph: Graph, anchors: Weights) -> Ratings:
+    """The anchors that are in the graph. Raises :class:`NoAnchors` when there is none."""
+    known = {anchor: weight for anchor, weight in anchors.items() if anchor in graph}
+    if not known:
+        raise NoAnchors("scoring needs a trust anchor, and none of those given is in the graph")
+    return known
+
+
+def _standing_certifications(snapshot: Snapshot) -> set[tuple[int, int]]:
+    """(endorser, subject) of which the newest certification over some User ID is in force."""
+    s = snapshot
+    of = zip(s.certification_endorser, s.certification_subject, s.certification_user_id, strict=True)
+    newest = dict(zip(of, s.certification_live, strict=True))
+    return {(endorser, subject) for (endorser, subject, _), live in newest.items() if live}
+
+
+def _live(graph: Graph, node: Identity) -> bool:
+    return bool(graph.nodes[node]["live"])
+
+
+def _operator(graph: Graph, node: Identity) -> str:
+    return str(graph.nodes[node]["operator"])
+
+
+def trust_mass(graph: Graph, anchors: Weights, damping: float, silent: Collection[Identity] = ()) -> Ratings:
+    """Personalised PageRank in which what is not passed on is lost.
+
+    The endorsements of ``silent`` hosts carry nothing. Raises :class:`NotConverged`, also for a ``damping`` at which
+    there is nothing to converge to.
+    """
+    if not 0.0 <= damping < 1.0:
+        raise NotConverged(f"trust mass has no limit at damping {damping:g}: expected 0 or more and below 1")
+    walk = graph.copy()
+    walk.remove_edges_from([(u, v) for u, v in graph.edges if u in silent])
+    walk.add_node(_SINK)
+    # Starting at the anchors rather than everywhere keeps what they do not reach at exactly 0.
+    sink = {_SINK: 1.0}
+    try:
+        mass = nx.pagerank(walk, damping, anchors, max_iter=10_000, tol=1e-15, nstart=anchors, dangling=sink)
+    except nx.PowerIterationFailedConvergence as error:
+        raise NotConverged(f"trust mass: {error}") from error
+    return {node: mass[node] for node in graph}
+
+
+def typical_mass(mass: Weights, anchors: Weights) -> float:
+    """The mass at which half of all mass outside the anchors is reached, going up; 0 if there is none."""
+    held = sorted(x for node, x in mass.items() if node not in anchors and x > 0)
+    half = fsum(held) / 2
+    return next((x for x, reached in zip(held, accumulate(held), strict=True) if reached >= half), 0.0)
+
+
+def operators_behind(graph: Graph, node: Identity, trusted: Collection[Identity]) -> set[str]:
+    """Operators with a trusted host among the endorsers of ``node``: each has one vote."""
+    return {_operator(graph, u) for u in graph.predecessors(node) if u in trusted}
+
+
+def closed_gate(
+    graph: Graph, mass: Weights, anchors: Weights, floor: float, quorum: int, silent: Collection[Identity] = ()
+) -> set[Identity]:
+    """The largest set of hosts with the mass, each endorsed by ``quorum`` operators from within; anchors are in."""
+    gated = {v for v in graph if _live(graph, v) and (v in anchors or (mass[v] > 0 and mass[v] >= floor))}
+    while True:
+        voters = gated - set(silent)
+        fallen = {v for v in gated if v not in anchors and len(operators_behind(graph, v, voters)) < quorum}
+        if not fallen:
+            return gated
+        gated -= fallen
+
+
+def grown_gate(graph: Graph, anchors: Weights, quorum: int) -> set[Identity]:
+    """The smallest set that has the live anchors and every live host with ``quorum`` operators from within."""
+    gated = {v for v in graph if v in anchors and _live(graph, v)}
+    while True:
+        grown = {v for v in graph if _live(graph, v) and len(operators_behind(graph, v, gated)) >= quorum}
+        if grown <= gated:
+            return gated
+        gated |= grown
+
+
+def observer_trust(graph: Graph, trust: Weights) -> Ratings:
+    """Trust of each identity as an observer; ``helo:<fqdn>`` also speaks with the best of that host's identities."""
+    voice: dict[str, float] = defaultdict(float)
+    for node in graph:
+        voice[graph.nodes[node]["host"]] = max(voice[graph.nodes[node]["host"]], trust.get(node, 0.0))
+    voice[""] = 0.0
+    named = {node: voice[node.value] for node in graph if node.kind == IdentityKind.HELO}
+    return {node: max(trust.get(node, 0.0), named.get(node, 0.0)) for node in graph}
+
+
+def weigh_evidence(snapshot: Snapshot, trust: Weights, p: HistoryParameters) -> dict[Identity, Evidence]:
+    """r and s of :mod:`history` for every identity that a trusted observer had mail from."""
+    days: dict[Identity, dict[int, tuple[float, float]]] = defaultdict(lambda: defaultdict(lambda: (0.0, 0.0)))
+    messages: dict[Identity, int] = defaultdict(int)
+    s, names = snapshot, [Identity(name) for name in snapshot.identity_name]
+    where = zip(s.count_subject, s.count_observer, s.count_day.tolist(), strict=True)
+    what = zip(s.count_good.tolist(), s.count_bad.tolist(), s.count_unknown.tolist(), strict=True)
+    for (subject, observer, day), (good, bad, unknown) in zip(where, what, strict=True):
+        t = trust[names[observer]]
+        if t > 0:
+            good_so_far, bad_so_far = days[names[subject]][day]
+            seen_good = good + p.unknown_weight * unknown
+            excess = max(0.0, bad - p.tolerance * seen_good)
+            days[names[subject]][day] = good_so_far + t * seen_good, bad_so_far + t * excess
+            messages[names[subject]] += good + bad + unknown
+    return {
+        subject: Evidence(
+            good=fsum(min(good, p.cap) * _decay(snapshot, day, p) for day, (good, _) in seen.items()),
+            bad=fsum(p.penalty * bad * _decay(snapshot, day, p) for day, (_, bad) in seen.items()),
+            messages=messages[subject],
+        )
+        for subject, seen in days.items()
+    }
+
+
+def _decay(snapshot: Snapshot, day: int, p: HistoryParameters) -> float:
+    return float(0.5 ** ((day_of(snapshot.reference_time) - day) / p.half_life_days))
+
+
+def work_out(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Workings:
+    """Every step of the default algorithm; the names are those of the formula in :mod:`trustgraph`."""
+    graph = graph_of(snapshot)
+    anchors = known_anchors(graph, anchors)
+    seen = weigh_evidence(snapshot, observer_trust(graph, anchors), p.history)
+    disqualified = {
+        v for v, e in seen.items() if v not in anchors and e.bad > 0 and _lower_bound(p, e.good, e.bad) < p.refuse
+    }
+    mass = trust_mass(graph, anchors, p.damping, disqualified)
+    typical = typical_mass(mass, anchors)
+    gated = closed_gate(graph, mass, anchors, p.mass_floor * typical, p.quorum, disqualified)
+    full = p.full_mass * typical or 1.0
+    weight = {v: min(1.0, mass[v] / full) for v in gated - disqualified} | dict(anchors)
+    evidence = defaultdict(Evidence, weigh_evidence(snapshot, observer_trust(graph, weight), p.history))
+    endorsement = {v: _endorsement(graph, v, gated - disqualified, weight, p) if v in gated else 0.0 for v in graph}
+    blame = {v: fsum(min(p.blame * evidence[x].bad, p.blame_limit) for x in graph.successors(v)) for v in graph}
+    rating = {v: _lower_bound(p, endorsement[v] + evidence[v].good, evidence[v].bad + blame[v]) for v in graph}
+    return Workings(disqualified, mass, typical, gated, weight, dict(evidence), endorsement, blame, rating)
+
+
+def _endorsement(graph: Graph, v: Identity, voters: Collection[Identity], weight: Weights, p: Parameters) -> float:
+    """E: each operator's weightiest endorser, if a quorum of operators vouches, up to the limit."""
+    if len(operators_behind(graph, v, voters)) < p.quorum:
+        return 0.0
+    best: dict[str, float] = defaultdict(float)
+    for u in graph.predecessors(v):
+        best[_operator(graph, u)] = max(best[_operator(graph, u)], weight.get(u, 0.0))
+    return min(p.endorsement_limit, p.endorsement * fsum(best.values()))
+
+
+def _lower_bound(p: Parameters, good: float, bad: float) -> float:
+    """The beta mean of prior and evidence less ``caution`` standard deviations, at least 0."""
+    n = p.prior_good + p.prior_bad + good + bad
+    mean = (p.prior_good + good) / n
+    return max(0.0, mean - p.caution * sqrt(mean * (1.0 - mean) / (n + 1.0)))
+
+
+def _endorsement_count(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Ratings:
+    graph = graph_of(snapshot)
+    gated = grown_gate(graph, known_anchors(graph, anchors), p.quorum)
+    count = {v: len(operators_behind(graph, v, gated)) for v in graph}
+    return {v: c / (c + p.quorum) for v, c in count.items()}
+
+
+def _pagerank(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Ratings:
+    graph = graph_of(snapshot)
+    known = known_anchors(graph, anchors)
+    mass = trust_mass(graph, known, p.damping)
+    typical = typical_mass(mass, known) or 1.0
+    return {v: x / (x + typical) for v, x in mass.items()}
+
+
+def _history(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Ratings:
+    graph, prior = graph_of(snapshot), p.prior_good + p.prior_bad
+    trust = observer_trust(graph, known_anchors(graph, anchors))
+    evidence = defaultdict(Evidence, weigh_evidence(snapshot, trust, p.history))
+    return {v: (p.prior_good + evidence[v].good) / (prior + evidence[v].good + evidence[v].bad) for v in graph}
+
+
+_ALGORITHMS = {
+    "trustgraph": lambda snapshot, anchors, p: work_out(snapshot, anchors, p).rating,
+    "endorsement-count": _endorsement_count,
+    "pagerank": _pagerank,
+    "history": _history,
+}
+
+
+def rate(algorithm: str, snapshot: Snapshot, anchors: Weights, parameters: Parameters) -> Ratings:
+    """Ratings of all identities by the algorithm of that name; raises as the fast path does."""
+    if algorithm not in _ALGORITHMS:
+        raise UsageError(f"the reference has no algorithm {algorithm!r}; it has {', '.join(_ALGORITHMS)}")
+    return _ALGORITHMS[algorithm](snapshot, anchors, parameters)

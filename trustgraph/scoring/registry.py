@@ -1,0 +1,20 @@
+"""The algorithms by the name given to ``score --algorithm``."""
+
+from __future__ import annotations
+
+from trustgraph.errors import UsageError
+from trustgraph.scoring.algorithms import Algorithm
+from trustgraph.scoring.simple import EndorsementCount, HistoryOnly, Pagerank
+from trustgraph.scoring.trustgraph import Trustgraph
+
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    algorithm.name: algorithm for algorithm in (Trustgraph, EndorsementCount, Pagerank, HistoryOnly)
+}
+
+
+def algorithm_named(name: str) -> type[Algorithm]:
+    """The algorithm, or :class:`UsageError` naming those that there are."""
+    try:
+        return ALGORITHMS[name]
+    except KeyError:
+        raise UsageError(f"there is no algorithm {name!r}; there are {', '.join(ALGORITHMS)}") from None

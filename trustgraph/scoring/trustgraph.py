@@ -1,0 +1,184 @@
+"""The default algorithm: endorsements from gated hosts and good-mail history as one beta rating, read cautiously.
+
+For an identity v:
+
+    E = min(limit, e * sum over operators of gated endorsers u of w(u)), 0 if v is not gated
+    w(u) = min(1, mass(u) / full) for a gated host, its weight for an anchor, else 0
+    R, S = good and bad evidence of :mod:`history`, observers weighed by w(u), anchors by their weight
+    B = sum over endorsed hosts x of min(blame * S(x), blame limit)
+    full = full_mass * typical mass, floor = mass_floor * typical mass (:func:`mass.typical_mass`)
+    N = prior + E + R + S + B,    mean = (prior_good + E + R) / N
+    rating = mean - caution * sqrt(mean (1 - mean) / (N + 1)),  at least 0
+
+The mean is a beta mean (Josang & Ismail 2002); the rating is a lower bound of it, so that few data never rate high.
+A host whose own mail, as the anchors saw it, rates below ``refuse`` endorses nobody: its mail speaks against its word.
+
+Cost: that of the trust mass plus a few passes over the edges for the gate. What rings and relays can gain is bounded by
+the gate (:mod:`gate`) and by the mass (:mod:`mass`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trustgraph.scoring.algorithms import Parameters, Problem, Scores, observer_trust
+from trustgraph.scoring.explanation import Contribution
+from trustgraph.scoring.gate import Votes, close_gate, group_votes
+from trustgraph.scoring.history import daily_contributions, weigh_history
+from trustgraph.scoring.mass import trust_mass, typical_mass
+from trustgraph.scoring.network import Network
+from trustgraph.scoring.snapshot import Flags, Floats, Ints
+
+
+class Trustgraph:
+    """Solves the problem at once; see the module for the formula."""
+
+    name = "trustgraph"
+
+    def __init__(self, problem: Problem) -> None:
+        p = problem.parameters
+        self._problem = problem
+        network, anchors = problem.network, problem.anchors
+        self.disqualified = _disqualified(problem)
+        self.mass = trust_mass(network, problem.preference, p.damping, disqualified=self.disqualified)
+        typical = typical_mass(self.mass.mass, anchors)
+        votes, floor = group_votes(network), p.mass_floor * typical
+        self.gate = close_gate(network, votes, self.mass.mass, anchors, floor, p.quorum, self.disqualified)
+        self.weight = np.where(self.gate.gated, np.minimum(1.0, self.mass.mass / (p.full_mass * typical or 1.0)), 0.0)
+        self.weight[anchors] = problem.anchor_weight[anchors]
+        self.weight[self.disqualified] = 0.0
+        self.history = weigh_history(problem.snapshot, observer_trust(problem, self.weight), p.history)
+        self.plain_endorsement = p.endorsement * _votes(network, votes, self.weight)
+        counted = self.gate.gated & (self.gate.endorsers >= p.quorum)
+        self.endorsement = np.where(counted, np.minimum(self.plain_endorsement, p.endorsement_limit), 0.0)
+        self.blame = _blame(problem, self.history.bad_of)
+
+    def scores(self) -> Scores:
+        """Ratings of all identities."""
+        p, h = self._problem.parameters, self.history
+        prior = p.prior_good + p.prior_bad
+        good = p.prior_good + self.endorsement + h.good_of
+        weight = prior + self.endorsement + h.good_of + h.bad_of + self.blame
+        mean = good / weight
+        rating = np.maximum(mean - p.caution * np.sqrt(mean * (1.0 - mean) / (weight + 1.0)), 0.0)
+        return Scores(rating, (weight - prior) / weight, h.messages_of, self.gate.endorsers, self.mass.iterations)
+
+    def contributions(self, position: int) -> list[Contribution]:
+        """Prior, each endorser, each day, blame and caution; they add up to the rating."""
+        p, h = self._problem.parameters, self.history
+        prior = p.prior_good + p.prior_bad
+        base = p.prior_good / prior
+        bad = h.bad_of[position] + self.blame[position]
+        weight = prior + self.endorsement[position] + h.good_of[position] + bad
+        parts = [Contribution("prior", "everybody", base), *self._endorsers(position, (1.0 - base) / weight)]
+        if self._problem.anchor_weight[position]:
+            own = (1.0 - p.damping) * self._problem.preference[position] / self.mass.mass[position]
+            parts.append(Contribution("anchor", "itself", 0.0, float(own)))
+        parts += daily_contributions(h, position, base, float(weight))
+        if self.blame[position]:
+            parts.append(Contribution("blame", "hosts it endorsed", float(-self.blame[position] * base / weight)))
+        mean = (p.prior_good + self.endorsement[position] + h.good_of[position]) / weight
+        margin = min(mean, p.caution * np.sqrt(mean * (1.0 - mean) / (weight + 1.0)))
+        parts.append(Contribution("caution", "few data", float(-margin)))
+        return parts
+
+    def _endorsers(self, position: int, scale: float) -> list[Contribution]:
+        """Each endorser's part of E; within one operator only the weightiest counts."""
+        network, names = self._problem.network, self._problem.snapshot.identity_name
+        endorsers = network.into(position)
+        plain = self.plain_endorsement[position]
+        factor = self.endorsement[position] / plain if plain else 0.0
+        best = _best_of_operator(endorsers, network.operator, self.weight)
+        share = self.mass_shares(position)
+        return [
+            Contribution(
+                *("endorser", str(names[u])),
+                amount=float(self._problem.parameters.endorsement * self.weight[u] * factor * scale)
+                if u in best
+                else 0.0,
+                mass_share=share[int(u)],
+            )
+            for u in endorsers
+        ]
+
+    def mass_shares(self, position: int) -> dict[int, float]:
+        """Each endorser's share of the trust mass of an identity; with the anchor's own share they make 1.
+
+        x_v = (1 - a) p_v + a sum x_u P_uv is a sum already, so these are exact.
+        """
+        network, mass = self._problem.network, self.mass.mass
+        endorsers = network.into(position)
+        flow = self._problem.parameters.damping * mass[endorsers] / np.maximum(network.out_degree[endorsers], 1)
+        flow[self.disqualified[endorsers]] = 0.0
+        reached = mass[position]
+        return {int(u): float(f / reached) if reached else 0.0 for u, f in zip(endorsers, flow, strict=True)}
+
+    def critical(self, position: int) -> list[int]:
+        """Endorsers each of whom the rating needs to stay at or above ``accept``; empty if it is below anyway."""
+        p = self._problem.parameters
+        if float(self.scores().rating[position]) < p.accept:
+            return []
+        endorsers = [int(u) for u in self._problem.network.into(position) if self.weight[u] > 0]
+        return [u for u in endorsers if self._rating_without(position, u, endorsers) < p.accept]
+
+    def _rating_without(self, position: int, absent: int, endorsers: list[int]) -> float:
+        p, h, operator = self._problem.parameters, self.history, self._problem.network.operator
+        rest = np.array([u for u in endorsers if operator[u] != operator[absent]], dtype=np.int64)
+        weights = self.weight[sorted(_best_of_operator(rest, operator, self.weight))]
+        endorsement = (
+            min(p.endorsement * float(weights.sum()), p.endorsement_limit) if len(weights) >= p.quorum else 0.0
+        )
+        good = p.prior_good + endorsement + h.good_of[position]
+        weight = good + p.prior_bad + h.bad_of[position] + self.blame[position]
+        return cautious(good / weight, weight, p.caution)
+
+
+def cautious(mean: float, weight: float, caution: float) -> float:
+    """A beta mean less ``caution`` standard deviations, at least 0."""
+    return float(max(mean - caution * np.sqrt(mean * (1.0 - mean) / (weight + 1.0)), 0.0))
+
+
+def _disqualified(problem: Problem) -> Flags:
+    """Hosts whose mail to the anchors alone rates them below ``refuse``; anchors themselves never are."""
+    p = problem.parameters
+    history = weigh_history(problem.snapshot, observer_trust(problem, problem.anchor_weight), p.history)
+    weight = p.prior_good + p.prior_bad + history.good_of + history.bad_of
+    mean = (p.prior_good + history.good_of) / weight
+    rating = mean - p.caution * np.sqrt(mean * (1.0 - mean) / (weight + 1.0))
+    return np.asarray((history.bad_of > 0) & (rating < p.refuse) & ~problem.anchors)
+
+
+def _votes(network: Network, votes: Votes, weight: Floats) -> Floats:
+    """Sum over operators of the weight of each one's weightiest endorser, one an identity."""
+    best = np.zeros(len(votes.subject))
+    np.maximum.at(best, votes.group, weight[network.endorser])
+    return np.bincount(votes.subject, best, minlength=network.size).astype(np.float64)
+
+
+def _best_of_operator(endorsers: Ints, operator: Ints, weight: Floats) -> set[int]:
+    best: dict[int, int] = {}
+    for u in endorsers:
+        rival = best.get(int(operator[u]))
+        if rival is None or weight[u] > weight[rival]:
+            best[int(operator[u])] = int(u)
+    return set(best.values())
+
+
+def _blame(problem: Problem, bad_of: Floats) -> Floats:
+    """What each host bears of the bad mail of those it endorses (after Krishnan & Raj 2006, Anti-TrustRank)."""
+    p, network = problem.parameters, problem.network
+    charge = np.minimum(p.blame * bad_of, p.blame_limit)
+    return np.bincount(network.endorser, charge[network.subject], minlength=network.size).astype(np.float64)
+
+
+def traitor_bound(parameters: Parameters) -> int:
+    """Spam messages in one day after which no host, however good its past and its endorsers, is accepted any more.
+
+    From mean < accept: S > (good / accept) - good - prior_bad with the most good evidence that there can be.
+    """
+    h = parameters.history
+    most_good = h.cap / (1.0 - 0.5 ** (1.0 / h.half_life_days))
+    good = parameters.prior_good + parameters.endorsement_limit + most_good
+    needed = good / parameters.accept - good - parameters.prior_bad
+    # The spam shares its day with good mail, some of which it is forgiven for: the cap is what a quiet host sends.
+    return int(np.ceil(needed / h.penalty + h.tolerance * h.cap)) + 1

@@ -1,0 +1,174 @@
+"""Observations in, once each, folded into daily counts in the same transaction.
+
+An observation is known by its time, observer, identity and message: reading a file twice, or two files that overlap,
+meets the same keys and changes nothing. Raw observations older than the retention are pruned; since their keys are gone
+then, observations from before the pruned day are refused rather than counted again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
+from typing import TypeAlias
+
+import sqlalchemy as sa
+
+from trustgraph.model import SECONDS_PER_DAY, Day, Identity, Observation, Outcome, Result
+from trustgraph.store import schema
+from trustgraph.store.bulk import insert_many, update_on_conflict
+from trustgraph.store.engine import Store
+from trustgraph.store.identities import number_identities
+
+#: observed_at, message, observer_id, identity_id
+_Key: TypeAlias = tuple[int, int, int, int]
+#: the key, result, outcome
+_Row: TypeAlias = tuple[int, int, int, int, int, int]
+
+RESULT_CODES = {result: code for code, result in enumerate(Result)}
+OUTCOME_CODES = {outcome: code for code, outcome in enumerate(Outcome)}
+_PASS = RESULT_CODES[Result.PASS]
+_COLUMN_OF_OUTCOME = {code: outcome.value for outcome, code in OUTCOME_CODES.items()}
+_COUNTS = (*_COLUMN_OF_OUTCOME.values(), "unauthenticated")
+_PRUNED_BEFORE = "pruned_before"
+
+#: Keys looked up in one statement: four variables each, below SQLite's limit of 32,766.
+_CHUNK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a batch: newly stored, known already, and older than what is kept."""
+
+    new: int = 0
+    known: int = 0
+    too_old: int = 0
+
+    def __add__(self, other: Added) -> Added:
+        return Added(self.new + other.new, self.known + other.known, self.too_old + other.too_old)
+
+
+class ObservationWriter:
+    """Adds observations batch by batch; remembers the numbers of identities between batches."""
+
+    def __init__(self, store: Store, *, remembered: int = 1 << 20) -> None:
+        self._store = store
+        self._remembered = remembered
+        self._numbers: dict[Identity, int] = {}
+
+    def add(self, batch: Sequence[Observation]) -> Added:
+        """Store one batch in one transaction; when this returns it is on disk."""
+        with self._store.writing() as connection:
+            self._number(connection, batch)
+            oldest = pruned_before(connection) * SECONDS_PER_DAY
+            kept = [o for o in batch if o.observed_at >= oldest] if oldest else batch
+            rows = self._rows(kept)
+            new = _insert_new(connection, rows)
+        return Added(new, len(kept) - new, len(batch) - len(kept))
+
+    def _number(self, connection: sa.Connection, batch: Sequence[Observation]) -> None:
+        if len(self._numbers) > self._remembered:
+            self._numbers.clear()
+        known = self._numbers
+        absent = {o.identity: o.host for o in batch if o.identity not in known}
+        observers = {Identity.helo(name) for name in {o.observer for o in batch}}
+        absent |= {observer: "" for observer in observers if observer not in known}
+        if absent:
+            known.update(number_identities(connection, absent))
+
+    def _rows(self, batch: Iterable[Observation]) -> list[_Row]:
+        numbers = self._numbers
+        observers = {name: numbers[Identity.helo(name)] for name in {o.observer for o in batch}}
+        rows: dict[_Key, _Row] = {}
+        last, digest = "", message_digest("")
+        for at, observer, identity, result, outcome, message, _, _ in batch:
+            if message != last:  # the identities of one message follow each other
+                last, digest = message, message_digest(message)
+            key = (at, digest, observers[observer], numbers[identity])
+            if key not in rows:
+                rows[key] = (*key, RESULT_CODES[result], OUTCOME_CODES[outcome])
+        return sorted(rows.values())
+
+
+def message_digest(message: str) -> int:
+    """A signed 64-bit number for what names a message."""
+    octets = message.encode("utf-8", "surrogateescape")
+    return int.from_bytes(blake2b(octets, digest_size=8).digest(), "big", signed=True)
+
+
+def pruned_before(connection: sa.Connection) -> Day:
+    """The day before which raw observations were dropped; 0 if none were."""
+    query = sa.select(schema.fact.c.value).where(schema.fact.c.name == _PRUNED_BEFORE)
+    return Day(int(connection.execute(query).scalar() or 0))
+
+
+def prune(store: Store, before: Day) -> int:
+    """Drop raw observations of days before ``before``; their daily counts stay. Returns how many went."""
+    with store.writing() as connection:
+        if before <= pruned_before(connection):
+            return 0
+        old = schema.observation.c.observed_at < before * SECONDS_PER_DAY
+        gone = connection.execute(sa.delete(schema.observation).where(old))
+        connection.execute(sa.delete(schema.fact).where(schema.fact.c.name == _PRUNED_BEFORE))
+        connection.execute(sa.insert(schema.fact).values(name=_PRUNED_BEFORE, value=str(before)))
+        return gone.rowcount
+
+
+def _insert_new(connection: sa.Connection, rows: Sequence[_Row]) -> int:
+    """Insert the rows whose key is new and fold exactly those; returns how many."""
+    if not rows:
+        return 0
+    # Nearly every batch is all new or all known: then the driver's row count alone says what to fold.
+    attempt = connection.begin_nested()
+    inserted = _insert(connection, rows)
+    if inserted not in (0, len(rows)):
+        attempt.rollback()
+        known = _known_keys(connection, rows)
+        rows = [row for row in rows if row[:4] not in known]
+        inserted = _insert(connection, rows)
+    else:
+        attempt.commit()
+    if inserted:
+        _fold(connection, rows)
+    return inserted
+
+
+def _insert(connection: sa.Connection, rows: Sequence[_Row]) -> int:
+    columns = [column.name for column in schema.observation.columns]
+    return insert_many(connection, schema.observation, columns, rows, on_conflict="ON CONFLICT DO NOTHING")
+
+
+def _known_keys(connection: sa.Connection, rows: Sequence[_Row]) -> set[_Key]:
+    known: set[_Key] = set()
+    columns = list(schema.observation.primary_key)
+    keys = (row[:4] for row in rows)
+    while chunk := list(islice(keys, _CHUNK)):
+        query = sa.select(*columns).where(sa.tuple_(*columns).in_(chunk))
+        known.update((at, message, observer, subject) for at, message, observer, subject in connection.execute(query))
+    return known
+
+
+def _fold(connection: sa.Connection, rows: Iterable[_Row]) -> None:
+    cells = Counter(
+        (subject, observer, at // SECONDS_PER_DAY, outcome if result == _PASS else -1)
+        for at, _, observer, subject, result, outcome in rows
+    )
+    for code, column in (*_COLUMN_OF_OUTCOME.items(), (-1, "unauthenticated")):
+        rest = [0] * (len(_COUNTS) - 1)
+        values = [(s, o, day, n, *rest) for (s, o, day, c), n in sorted(cells.items()) if c == code]
+        others = [name for name in _COUNTS if name != column]
+        insert_many(
+            connection,
+            schema.daily_count,
+            ("identity_id", "observer_id", "day", column, *others),
+            values,
+            on_conflict=update_on_conflict(schema.daily_count, {column: f"daily_count.{column} + excluded.{column}"}),
+        )
+
+
+def newest_day(store: Store) -> Day:
+    """The last day that mail was observed on; 0 if there was none."""
+    with store.reading() as connection:
+        return Day(connection.execute(sa.select(sa.func.max(schema.daily_count.c.day))).scalar() or 0)
