@@ -1,0 +1,21 @@
+"""All benchmarks, or those named: ``python -m tests.benchmarks [ingest] [scoring] [keys]``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks import ingest, keys, scoring
+
+BENCHMARKS = {"ingest": ingest.run, "keys": keys.run, "scoring": scoring.run}
+
+
+def main() -> None:
+    """Run them in a directory that goes afterwards."""
+    for name in sys.argv[1:] or BENCHMARKS:
+        with tempfile.TemporaryDirectory(prefix="trustgraph-bench-") as directory:
+            BENCHMARKS[name](Path(directory))
+
+
+main()
