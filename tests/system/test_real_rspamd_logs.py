@@ -24,22 +24,15 @@ ROWS = 7
 
 Told = list[tuple[str, str, str]]
 EXPECTED: Told = [
-    ("ip:192.0.2.1", "none", "good"),
     ("spf:example.org", "pass", "good"),
     ("dkim:example.org", "pass", "good"),
-    ("ip:192.0.2.77", "none", "good"),
     ("spf:example.org", "fail", "good"),
     ("dkim:example.org", "fail", "good"),
-    ("ip:2001:db8::1", "none", "good"),
     ("spf:example.net", "policy", "good"),
     ("dkim:example.net", "fail", "good"),
-    ("ip:192.0.2.1", "none", "good"),
     ("spf:nokey.example", "none", "good"),
     ("dkim:nokey.example", "permerror", "good"),
-    ("ip:192.0.2.1", "none", "good"),
     ("spf:neutral.example", "neutral", "good"),
-    ("ip:192.0.2.1", "none", "good"),
-    SPAM := ("ip:192.0.2.1", "none", "spam"),
 ]
 
 
@@ -97,5 +90,4 @@ def test_log_and_elastic_rows(written: tuple[list[bytes], list[bytes]]) -> None:
     told, rejects = _told(rspamd_json.PARSERS[0], rows)
     assert not rejects
     # Here nothing is ambiguous, so the forged sender's message counts as well.
-    forged = [("ip:192.0.2.1", "none", "good"), ("spf:evil.example", "none", "good")]
-    assert told == [entry for entry in EXPECTED if entry != SPAM] + forged
+    assert told == [*EXPECTED, ("spf:evil.example", "none", "good")]

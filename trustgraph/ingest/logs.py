@@ -6,7 +6,9 @@ that is damaged is read as far as it goes. Each batch is on disk before the next
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -67,7 +69,8 @@ def ingest_logs(
     """
     writer = ObservationWriter(store)
     for path in paths:
-        counts = _ingest_path(writer, path, options, progress)
+        with _collector_at_rest():
+            counts = _ingest_path(writer, path, options, progress)
         with store.writing() as connection:
             source = record_source(connection, "logs", str(path), now)
         record_counts(store, source, {k: v for k in _COUNTED if isinstance(v := getattr(counts, k), int)})
@@ -127,6 +130,18 @@ def _until_known(lines: Iterator[NumberedLine]) -> list[NumberedLine]:
         if detect([numbered[1]]) or len(sample) == SAMPLE_LINES:
             break
     return sample
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Without the cyclic garbage collector: nothing here makes cycles, and it costs a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _ingest_path(writer: ObservationWriter, path: Path, options: LogOptions, progress: Progress | None) -> LogCounts:

@@ -1,17 +1,18 @@
 """Rings: dense sets of hosts that endorse each other, into which hardly any trust comes, and without good mail.
 
-Candidates are D-cores of the hosts outside the gate (or disqualified): sets in which everybody endorses at least k others of the core and is endorsed by as many (Giatsidis, Thilikos & Vazirgiannis 2013),
-with k rising until a connected part is dense enough. In both directions, since a ring endorses honest hosts for free to
-draw them in, and one honest host may have been talked into endorsing a member. A dense set is a ring only if, besides,
-hardly any trust mass enters it from outside and few of its members have a good mail history: an honest community that
-nobody far away knows is just as dense. A member that has such a history is not named.
+Candidates are D-cores of the hosts outside the gate (or disqualified): sets in which everybody endorses at least k
+others of the set and is endorsed by as many (Giatsidis, Thilikos & Vazirgiannis 2013), with k rising until a connected
+part is dense enough. In both directions, since a ring endorses honest hosts for free to draw them in, and an honest
+host may have been talked into endorsing a member. A dense set is a ring only if, besides, hardly any trust mass enters
+it from outside and few of its members have a good mail history: an honest community that nobody far away knows is just
+as dense. A member that has such a history is not named.
 
 What it misses: rings so large and sparse, or chained so loosely, that their density stays below the threshold; rings
 that trusted hosts feed well enough to pass the gate (their mail then speaks: endorsed with bad mail); rings in which
 nobody endorses two others. A new honest community of which no mail has been judged yet looks like a ring to it.
 
-Cost: a pass over the edges for each peeling of a core and one for its connected parts, at six to ten values of k, of
-which each sees fewer edges.
+Cost: a pass over the edges for each peeling of a core and one for its connected parts, at up to twenty values of k,
+each of which sees fewer edges.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def dense_sets(endorser: Ints, subject: Ints, size: int, thresholds: Thresholds)
         found += _sets(part, dense, inside)
         rest = ~dense[part[endorser]]
         endorser, subject = endorser[rest], subject[rest]
-        least = max(least + 1, least * 3 // 2)
+        least = max(least + 1, least * 5 // 4)
     return sorted(found, key=lambda dense_set: int(dense_set.members[0]))
 
 

@@ -36,8 +36,8 @@ class Parameters:
     accept: float = 0.5
     refuse: float = 0.1
     damping: float = 0.5
-    mass_floor: float = 0.02
-    full_mass: float = 0.08
+    mass_floor: float = 0.01
+    full_mass: float = 0.04
     prior_good: float = 12.0
     prior_bad: float = 48.0
     endorsement: float = 25.0
@@ -71,20 +71,22 @@ class Problem:
 def pose(snapshot: Snapshot, anchors: Mapping[Identity, float], parameters: Parameters) -> Problem:
     """The problem that algorithms solve.
 
-    Raises :class:`NoAnchors` when no anchor given is known: no symmetric reputation is sybil-proof.
+    An anchor whose key is dead is none. Raises :class:`NoAnchors` when no anchor given is known and live: no symmetric
+    reputation is sybil-proof.
     """
+    network = build_network(snapshot)
     position = {name: i for i, name in enumerate(snapshot.identity_name)}
     weight = np.zeros(len(position))
     for anchor, value in anchors.items():
-        if anchor in position:
+        if anchor in position and network.live[position[anchor]]:
             weight[position[anchor]] = value
     if not weight.any():
-        given = f"none of the {len(anchors)} given is in the store" if anchors else "none is given"
+        given = f"none of the {len(anchors)} given is a live key in the store" if anchors else "none is given"
         raise NoAnchors(
             f"scoring needs a trust anchor and {given}: name one with --anchor IDENTITY, or under [anchors] in "
             "trustgraph.toml (without anchors any ring of keys could rate itself)"
         )
-    return Problem(snapshot, build_network(snapshot), weight, parameters)
+    return Problem(snapshot, network, weight, parameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
-"""Who is vouched for by enough of those who are: the largest set that closes over itself.
+"""Who is vouched for by enough of those who are, beginning with the anchors.
 
-A host is gated when its trust mass reaches the floor and at least ``quorum`` operators, each with a gated host or an
-anchor, endorse it. The set is found by starting from all who have the mass and taking away whom the rest does not
-carry, until nobody has to go. The mass keeps rings out (they may close over themselves, but trust does not reach them);
-the quorum keeps out whom a single careless endorser fed (invariants 2, 3, 5).
+A host is gated when its trust mass reaches the floor and at least ``quorum`` operators endorse it, each with a host
+that has a voice. Those who have a voice are the anchors, whom an anchor endorses itself, and whoever is gated. The set
+is grown from the anchors until nobody is added. It is not the largest set that supports itself: that one would let the
+members of a ring be each other's quorum as soon as one careless signature gives them mass (invariant 2). The quorum
+keeps out whom one endorser fed, the mass keeps out what a few of them can feed (invariants 3 and 4), and an operator
+has one vote however many hosts it has (invariant 5).
 
-Cost: a pass over the edges a round; each round removes somebody, in practice few are needed.
+Cost: a pass over the edges a round; a round for each step of distance from the anchors.
 """
 
 from __future__ import annotations
@@ -16,14 +18,18 @@ import numpy as np
 from scipy import sparse
 
 from trustgraph.scoring.network import Network
-from trustgraph.scoring.snapshot import Flags, Floats, Ints
+from trustgraph.scoring.snapshot import Flags, Ints
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """``gated``: one flag an identity, anchors included. ``endorsers``: operators whose endorsement counts."""
+    """One value an identity.
+
+    ``gated``: vouched for, anchors included. ``voices``: whose endorsements count. ``endorsers``: operators with one.
+    """
 
     gated: Flags
+    voices: Flags
     endorsers: Ints
 
 
@@ -55,33 +61,35 @@ def count_votes(network: Network, votes: Votes, trusted: Flags) -> Ints:
     return np.bincount(votes.subject[voted], minlength=network.size)
 
 
-def close_gate(
+def grow_gate(
     network: Network,
     votes: Votes,
-    mass: Floats,
     anchors: Flags,
-    floor: float,
     quorum: int,
-    disqualified: Flags | None = None,
+    *,
+    able: Flags | None = None,
+    barred: Flags | None = None,
 ) -> Gate:
-    """The largest self-supporting set above the floor, and each identity's endorsers within it."""
-    barred = np.zeros(network.size, dtype=np.bool_) if disqualified is None else disqualified
-    gated = (anchors | ((mass >= floor) & (mass > 0))) & network.live
-    while True:
-        endorsers = count_votes(network, votes, gated & ~barred)
-        remaining = gated & (anchors | (endorsers >= quorum))
-        if np.array_equal(remaining, gated):
-            return Gate(gated, endorsers)
-        gated = remaining
+    """The smallest set that has the live anchors and every live, able host with a quorum of voices.
 
-
-def grow_gate(network: Network, anchors: Flags, quorum: int) -> Gate:
-    """The smallest set instead: start from the anchors and add whoever has a quorum of those already in."""
-    votes = group_votes(network)
-    gated = anchors & network.live
+    ``able``: who may be gated at all, and whom an anchor's own endorsement gives a voice; by default everybody may, and
+    only gated hosts have one. ``barred``: whose endorsements do not count.
+    """
+    anchors = anchors & network.live
+    may = network.live if able is None else able & network.live
+    heard = anchors if able is None else anchors | (may & _endorsed_by(network, anchors))
+    silent = np.zeros(network.size, dtype=np.bool_) if barred is None else barred
+    gated = anchors
     while True:
-        endorsers = count_votes(network, votes, gated)
-        grown = (gated | (endorsers >= quorum)) & network.live
+        voices = (gated | heard) & ~silent
+        endorsers = count_votes(network, votes, voices)
+        grown = gated | (may & (endorsers >= quorum))
         if np.array_equal(grown, gated):
-            return Gate(gated, endorsers)
+            return Gate(gated, voices, endorsers)
         gated = grown
+
+
+def _endorsed_by(network: Network, endorsers: Flags) -> Flags:
+    found = np.zeros(network.size, dtype=np.bool_)
+    found[network.subject[endorsers[network.endorser]]] = True
+    return found

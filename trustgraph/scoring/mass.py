@@ -36,12 +36,14 @@ class Mass:
 
 
 def trust_mass(
-    network: Network, preference: Floats, damping: float, *, disqualified: Flags | None = None, tolerance: float = 1e-11
+    network: Network, preference: Floats, damping: float, *, disqualified: Flags | None = None, tolerance: float = 1e-14
 ) -> Mass:
     """Iterate to an L1 change below ``tolerance``; ``preference`` sums to 1.
 
     Raises :class:`NotConverged` instead of returning what it has.
     """
+    if not 0.0 <= damping < 1.0:
+        raise NotConverged(f"trust mass has no limit at damping {damping:g}: expected 0 or more and below 1")
     budget = _budgets(network, disqualified)
     ones = np.ones(len(network.endorser))
     edges = sparse.csr_array((ones, network.endorser, network.start), shape=(network.size, network.size))

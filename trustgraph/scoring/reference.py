@@ -73,8 +73,8 @@ def graph_of(snapshot: Snapshot) -> Graph:
 
 
 def known_anchors(graph: Graph, anchors: Weights) -> Ratings:
-    """The anchors that are in the graph. Raises :class:`NoAnchors` when there is none."""
-    known = {anchor: weight for anchor, weight in anchors.items() if anchor in graph}
+    """The anchors that are in the graph, with live keys. Raises :class:`NoAnchors` when there is none."""
+    known = {anchor: weight for anchor, weight in anchors.items() if anchor in graph and _live(graph, anchor)}
     if not known:
         raise NoAnchors("scoring needs a trust anchor, and none of those given is in the graph")
     return known
@@ -128,26 +128,26 @@ def operators_behind(graph: Graph, node: Identity, trusted: Collection[Identity]
     return {_operator(graph, u) for u in graph.predecessors(node) if u in trusted}
 
 
-def closed_gate(
-    graph: Graph, mass: Weights, anchors: Weights, floor: float, quorum: int, silent: Collection[Identity] = ()
-) -> set[Identity]:
-    """The largest set of hosts with the mass, each endorsed by ``quorum`` operators from within; anchors are in."""
-    gated = {v for v in graph if _live(graph, v) and (v in anchors or (mass[v] > 0 and mass[v] >= floor))}
-    while True:
-        voters = gated - set(silent)
-        fallen = {v for v in gated if v not in anchors and len(operators_behind(graph, v, voters)) < quorum}
-        if not fallen:
-            return gated
-        gated -= fallen
+def grown_gate(
+    graph: Graph,
+    anchors: Weights,
+    quorum: int,
+    able: Collection[Identity] | None = None,
+    silent: Collection[Identity] = (),
+) -> tuple[set[Identity], set[Identity]]:
+    """Those gated, and those with a voice: the anchors, ``able`` hosts that an anchor endorses, and whoever is gated.
 
-
-def grown_gate(graph: Graph, anchors: Weights, quorum: int) -> set[Identity]:
-    """The smallest set that has the live anchors and every live host with ``quorum`` operators from within."""
-    gated = {v for v in graph if v in anchors and _live(graph, v)}
+    Gated are the anchors and each host, among ``able`` if that is given, with a voice from ``quorum`` operators.
+    """
+    may = {v for v in graph if _live(graph, v) and (able is None or v in able)}
+    direct = {v for v in may if able is not None and any(u in anchors for u in graph.predecessors(v))}
+    heard = set(anchors) | direct
+    gated = set(anchors)
     while True:
-        grown = {v for v in graph if _live(graph, v) and len(operators_behind(graph, v, gated)) >= quorum}
+        voices = (gated | heard) - set(silent)
+        grown = {v for v in may if len(operators_behind(graph, v, voices)) >= quorum}
         if grown <= gated:
-            return gated
+            return gated, voices
         gated |= grown
 
 
@@ -199,25 +199,27 @@ def work_out(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Workings:
         v for v, e in seen.items() if v not in anchors and e.bad > 0 and _lower_bound(p, e.good, e.bad) < p.refuse
     }
     mass = trust_mass(graph, anchors, p.damping, disqualified)
-    typical = typical_mass(mass, anchors)
-    gated = closed_gate(graph, mass, anchors, p.mass_floor * typical, p.quorum, disqualified)
+    typical = typical_mass(trust_mass(graph, anchors, p.damping), anchors)
+    able = {v for v in graph if mass[v] > 0 and mass[v] >= p.mass_floor * typical}
+    gated, voices = grown_gate(graph, anchors, p.quorum, able, disqualified)
     full = p.full_mass * typical or 1.0
-    weight = {v: min(1.0, mass[v] / full) for v in gated - disqualified} | dict(anchors)
+    weight = {v: min(1.0, mass[v] / full) for v in voices} | dict(anchors)
     evidence = defaultdict(Evidence, weigh_evidence(snapshot, observer_trust(graph, weight), p.history))
-    endorsement = {v: _endorsement(graph, v, gated - disqualified, weight, p) if v in gated else 0.0 for v in graph}
+    vouched = {v: _vouched(graph, v, voices, weight, p) if v in gated else 0.0 for v in graph}
+    endorsement = {v: min(p.endorsement_limit, p.endorsement_limit * anchors.get(v, 0.0) + vouched[v]) for v in graph}
     blame = {v: fsum(min(p.blame * evidence[x].bad, p.blame_limit) for x in graph.successors(v)) for v in graph}
     rating = {v: _lower_bound(p, endorsement[v] + evidence[v].good, evidence[v].bad + blame[v]) for v in graph}
     return Workings(disqualified, mass, typical, gated, weight, dict(evidence), endorsement, blame, rating)
 
 
-def _endorsement(graph: Graph, v: Identity, voters: Collection[Identity], weight: Weights, p: Parameters) -> float:
-    """E: each operator's weightiest endorser, if a quorum of operators vouches, up to the limit."""
-    if len(operators_behind(graph, v, voters)) < p.quorum:
+def _vouched(graph: Graph, v: Identity, voices: Collection[Identity], weight: Weights, p: Parameters) -> float:
+    """Each operator's weightiest endorser, if a quorum of operators vouches."""
+    if len(operators_behind(graph, v, voices)) < p.quorum:
         return 0.0
     best: dict[str, float] = defaultdict(float)
     for u in graph.predecessors(v):
         best[_operator(graph, u)] = max(best[_operator(graph, u)], weight.get(u, 0.0))
-    return min(p.endorsement_limit, p.endorsement * fsum(best.values()))
+    return p.endorsement * fsum(best.values())
 
 
 def _lower_bound(p: Parameters, good: float, bad: float) -> float:
@@ -229,7 +231,7 @@ def _lower_bound(p: Parameters, good: float, bad: float) -> float:
 
 def _endorsement_count(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Ratings:
     graph = graph_of(snapshot)
-    gated = grown_gate(graph, known_anchors(graph, anchors), p.quorum)
+    gated, _ = grown_gate(graph, known_anchors(graph, anchors), p.quorum)
     count = {v: len(operators_behind(graph, v, gated)) for v in graph}
     return {v: c / (c + p.quorum) for v, c in count.items()}
 

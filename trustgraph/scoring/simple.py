@@ -6,7 +6,7 @@ import numpy as np
 
 from trustgraph.scoring.algorithms import Problem, Scores, observer_trust
 from trustgraph.scoring.explanation import Contribution
-from trustgraph.scoring.gate import grow_gate
+from trustgraph.scoring.gate import group_votes, grow_gate
 from trustgraph.scoring.history import daily_contributions, weigh_history
 from trustgraph.scoring.mass import trust_mass, typical_mass
 
@@ -22,8 +22,8 @@ class EndorsementCount:
     name = "endorsement-count"
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self.gate = grow_gate(problem.network, problem.anchors, problem.parameters.quorum)
+        self._problem, network = problem, problem.network
+        self.gate = grow_gate(network, group_votes(network), problem.anchors, problem.parameters.quorum)
 
     def scores(self) -> Scores:
         """Ratings of all identities; the sample is the endorsers."""

@@ -2,8 +2,8 @@
 
 For an identity v:
 
-    E = min(limit, e * sum over operators of gated endorsers u of w(u)), 0 if v is not gated
-    w(u) = min(1, mass(u) / full) for a gated host, its weight for an anchor, else 0
+    E = min(limit, limit * anchor weight of v + e * sum over operators of endorsers u of w(u)), the sum if v is gated
+    w(u) = min(1, mass(u) / full) for a host with a voice (:mod:`gate`), its weight for an anchor, else 0
     R, S = good and bad evidence of :mod:`history`, observers weighed by w(u), anchors by their weight
     B = sum over endorsed hosts x of min(blame * S(x), blame limit)
     full = full_mass * typical mass, floor = mass_floor * typical mass (:func:`mass.typical_mass`)
@@ -23,7 +23,7 @@ import numpy as np
 
 from trustgraph.scoring.algorithms import Parameters, Problem, Scores, observer_trust
 from trustgraph.scoring.explanation import Contribution
-from trustgraph.scoring.gate import Votes, close_gate, group_votes
+from trustgraph.scoring.gate import Votes, group_votes, grow_gate
 from trustgraph.scoring.history import daily_contributions, weigh_history
 from trustgraph.scoring.mass import trust_mass, typical_mass
 from trustgraph.scoring.network import Network
@@ -41,17 +41,28 @@ class Trustgraph:
         network, anchors = problem.network, problem.anchors
         self.disqualified = _disqualified(problem)
         self.mass = trust_mass(network, problem.preference, p.damping, disqualified=self.disqualified)
-        typical = typical_mass(self.mass.mass, anchors)
-        votes, floor = group_votes(network), p.mass_floor * typical
-        self.gate = close_gate(network, votes, self.mass.mass, anchors, floor, p.quorum, self.disqualified)
-        self.weight = np.where(self.gate.gated, np.minimum(1.0, self.mass.mass / (p.full_mass * typical or 1.0)), 0.0)
+        typical = self._typical()
+        mass, votes = self.mass.mass, group_votes(network)
+        able = (mass >= p.mass_floor * typical) & (mass > 0)
+        self.gate = grow_gate(network, votes, anchors, p.quorum, able=able, barred=self.disqualified)
+        self.weight = np.where(self.gate.voices, np.minimum(1.0, mass / (p.full_mass * typical or 1.0)), 0.0)
         self.weight[anchors] = problem.anchor_weight[anchors]
-        self.weight[self.disqualified] = 0.0
         self.history = weigh_history(problem.snapshot, observer_trust(problem, self.weight), p.history)
-        self.plain_endorsement = p.endorsement * _votes(network, votes, self.weight)
         counted = self.gate.gated & (self.gate.endorsers >= p.quorum)
-        self.endorsement = np.where(counted, np.minimum(self.plain_endorsement, p.endorsement_limit), 0.0)
+        self.pinned = p.endorsement_limit * problem.anchor_weight
+        self.plain_endorsement = self.pinned + np.where(
+            counted, p.endorsement * _votes(network, votes, self.weight), 0.0
+        )
+        self.endorsement = np.minimum(self.plain_endorsement, p.endorsement_limit)
         self.blame = _blame(problem, self.history.bad_of)
+
+    def _typical(self) -> float:
+        """The typical mass as if nobody were disqualified: else a host's own spam could lower the yardsticks."""
+        problem = self._problem
+        whole = self.mass
+        if self.disqualified.any():
+            whole = trust_mass(problem.network, problem.preference, problem.parameters.damping)
+        return typical_mass(whole.mass, problem.anchors)
 
     def scores(self) -> Scores:
         """Ratings of all identities."""
@@ -71,9 +82,11 @@ class Trustgraph:
         bad = h.bad_of[position] + self.blame[position]
         weight = prior + self.endorsement[position] + h.good_of[position] + bad
         parts = [Contribution("prior", "everybody", base), *self._endorsers(position, (1.0 - base) / weight)]
-        if self._problem.anchor_weight[position]:
+        if self.pinned[position]:
+            factor = self.endorsement[position] / self.plain_endorsement[position]
             own = (1.0 - p.damping) * self._problem.preference[position] / self.mass.mass[position]
-            parts.append(Contribution("anchor", "itself", 0.0, float(own)))
+            amount = self.pinned[position] * factor * (1.0 - base) / weight
+            parts.append(Contribution("anchor", "itself", float(amount), float(own)))
         parts += daily_contributions(h, position, base, float(weight))
         if self.blame[position]:
             parts.append(Contribution("blame", "hosts it endorsed", float(-self.blame[position] * base / weight)))
@@ -87,15 +100,14 @@ class Trustgraph:
         network, names = self._problem.network, self._problem.snapshot.identity_name
         endorsers = network.into(position)
         plain = self.plain_endorsement[position]
-        factor = self.endorsement[position] / plain if plain else 0.0
+        counted = self.endorsement[position] / plain if plain > self.pinned[position] else 0.0
+        each = self._problem.parameters.endorsement * float(counted) * scale
         best = _best_of_operator(endorsers, network.operator, self.weight)
         share = self.mass_shares(position)
         return [
             Contribution(
                 *("endorser", str(names[u])),
-                amount=float(self._problem.parameters.endorsement * self.weight[u] * factor * scale)
-                if u in best
-                else 0.0,
+                amount=each * float(self.weight[u]) if u in best else 0.0,
                 mass_share=share[int(u)],
             )
             for u in endorsers
@@ -125,9 +137,8 @@ class Trustgraph:
         p, h, operator = self._problem.parameters, self.history, self._problem.network.operator
         rest = np.array([u for u in endorsers if operator[u] != operator[absent]], dtype=np.int64)
         weights = self.weight[sorted(_best_of_operator(rest, operator, self.weight))]
-        endorsement = (
-            min(p.endorsement * float(weights.sum()), p.endorsement_limit) if len(weights) >= p.quorum else 0.0
-        )
+        vouched = p.endorsement * float(weights.sum()) if len(weights) >= p.quorum else 0.0
+        endorsement = min(float(self.pinned[position]) + vouched, p.endorsement_limit)
         good = p.prior_good + endorsement + h.good_of[position]
         weight = good + p.prior_bad + h.bad_of[position] + self.blame[position]
         return cautious(good / weight, weight, p.caution)

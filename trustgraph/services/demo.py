@@ -39,11 +39,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """One line of the truth table."""
+    """One line of the truth table. ``identity`` is what the host is rated by, ``names`` all it is known by."""
 
     host: str
     kind: str
     identity: Identity
+    names: frozenset[str]
 
 
 def run_demo(out: Path, say: Say) -> dict[str, Any]:
@@ -76,7 +77,12 @@ def read_truth(path: Path) -> list[Truth]:
     """The truth table, hosts without a host key by their DKIM domain."""
     with path.open(newline="", encoding="utf-8") as stream:
         return [
-            Truth(row["host"], row["kind"], Identity.parse(row["identity"] or f"dkim:{row['dkim_domain']}"))
+            Truth(
+                row["host"],
+                row["kind"],
+                Identity.parse(row["identity"] or f"dkim:{row['dkim_domain']}"),
+                frozenset({row["identity"], f"dkim:{row['dkim_domain']}"} - {""}),
+            )
             for row in csv.DictReader(stream)
         ]
 
@@ -126,10 +132,10 @@ def _rate_and_report(
     )
     _say_examples(store, settings, truth, rated, say)
     report = relay_report(store, settings, out, g.generated_at)
-    named = {f.identity for f in report.findings}
+    named = {str(f.identity) for f in report.findings}
     relays = [t for t in truth if t.kind in BAD_KINDS]
-    caught = sum(t.identity in named for t in relays)
-    wrong = sum(t.identity in named for t in truth if t.kind == "honest")
+    caught = sum(not named.isdisjoint(t.names) for t in relays)
+    wrong = sum(not named.isdisjoint(t.names) for t in truth if t.kind == "honest")
     say(
         f"7. relay report: {len(report.findings)} findings; it names {caught} of {len(relays)} bad hosts "
         f"and {wrong} of {sum(honest.values())} honest ones"

@@ -168,8 +168,8 @@ def _notes(problem: Problem, anchors: Mapping[Identity, float]) -> list[str]:
     snapshot = problem.snapshot
     known = set(snapshot.identity_name)
     notes = [f"anchor {a} is not in the store" for a in anchors if a not in known and not a.startswith("helo:")]
-    dead = ~live_keys(snapshot) & problem.anchors
-    notes += [f"anchor {name}: its key is expired or revoked" for name in snapshot.identity_name[dead]]
+    dead = set(snapshot.identity_name[~live_keys(snapshot)])
+    notes += [f"anchor {anchor}: its key is expired or revoked, so it is none" for anchor in anchors if anchor in dead]
     unknown, decided = int(snapshot.count_unknown.sum()), int((snapshot.count_good + snapshot.count_bad).sum())
     if unknown > decided and not problem.parameters.history.unknown_weight:
         notes.append(

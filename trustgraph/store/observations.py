@@ -8,10 +8,11 @@ then, observations from before the pruned day are refused rather than counted ag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
+from operator import itemgetter
 from typing import TypeAlias
 
 import sqlalchemy as sa
@@ -33,6 +34,8 @@ _PASS = RESULT_CODES[Result.PASS]
 _COLUMN_OF_OUTCOME = {code: outcome.value for outcome, code in OUTCOME_CODES.items()}
 _COUNTS = (*_COLUMN_OF_OUTCOME.values(), "unauthenticated")
 _PRUNED_BEFORE = "pruned_before"
+
+_key: Callable[[_Row], _Key] = itemgetter(0, 1, 2, 3)
 
 #: Keys looked up in one statement: four variables each, below SQLite's limit of 32,766.
 _CHUNK = 5_000
@@ -81,15 +84,15 @@ class ObservationWriter:
     def _rows(self, batch: Iterable[Observation]) -> list[_Row]:
         numbers = self._numbers
         observers = {name: numbers[Identity.helo(name)] for name in {o.observer for o in batch}}
-        rows: dict[_Key, _Row] = {}
+        results, outcomes = RESULT_CODES, OUTCOME_CODES
+        rows: list[_Row] = []
         last, digest = "", message_digest("")
         for at, observer, identity, result, outcome, message, _, _ in batch:
             if message != last:  # the identities of one message follow each other
                 last, digest = message, message_digest(message)
-            key = (at, digest, observers[observer], numbers[identity])
-            if key not in rows:
-                rows[key] = (*key, RESULT_CODES[result], OUTCOME_CODES[outcome])
-        return sorted(rows.values())
+            rows.append((at, digest, observers[observer], numbers[identity], results[result], outcomes[outcome]))
+        rows.sort(key=_key)  # in the order of the table, and of equal keys the first stays first
+        return rows
 
 
 def message_digest(message: str) -> int:
@@ -126,7 +129,7 @@ def _insert_new(connection: sa.Connection, rows: Sequence[_Row]) -> int:
     if inserted not in (0, len(rows)):
         attempt.rollback()
         known = _known_keys(connection, rows)
-        rows = [row for row in rows if row[:4] not in known]
+        rows = [row for key, row in {_key(row): row for row in reversed(rows)}.items() if key not in known]
         inserted = _insert(connection, rows)
     else:
         attempt.commit()
@@ -143,7 +146,7 @@ def _insert(connection: sa.Connection, rows: Sequence[_Row]) -> int:
 def _known_keys(connection: sa.Connection, rows: Sequence[_Row]) -> set[_Key]:
     known: set[_Key] = set()
     columns = list(schema.observation.primary_key)
-    keys = (row[:4] for row in rows)
+    keys = map(_key, rows)
     while chunk := list(islice(keys, _CHUNK)):
         query = sa.select(*columns).where(sa.tuple_(*columns).in_(chunk))
         known.update((at, message, observer, subject) for at, message, observer, subject in connection.execute(query))

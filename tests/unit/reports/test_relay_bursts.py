@@ -55,6 +55,12 @@ def test_a_burst_long_ago_is_none() -> None:
     assert not found([*at_once("relay", 200), *spread("other", 100)], [("relay", 9, 0, 0, 5, 0)])
 
 
+def test_a_fuller_burst_long_ago_does_not_hide_a_recent_one() -> None:
+    more = [(f"m{i}", "relay", moment(300, i)) for i in range(12)]
+    (finding,) = found([*at_once("relay"), *more, *spread("other", 100)], [("relay", 9, 0, 0, 5, 0)])
+    assert finding.facts["started_at"] == moment(10)
+
+
 def test_one_operator_is_one_however_many_hosts_it_has() -> None:
     hosts = {f"helo:mx{i}.crowd.example": f"mx{i}.crowd.example" for i in range(8)}
     pairs = [(name, "relay", moment(10, i)) for i, name in enumerate(hosts)]

@@ -108,6 +108,14 @@ def test_invariant_9_the_contributions_add_up_to_the_rating(algorithm: str, worl
         assert all(part.amount <= 0 for part in parts if part.kind in ("bad-mail", "blame", "caution"))
 
 
+def test_invariant_9_a_rating_is_never_below_nothing_and_still_adds_up() -> None:
+    # With so small a prior the caution alone is more than the mean: 1 / 120 less 1.28 * 0.0083.
+    world = World((member(0), member(1)), (), (Count(TRAITOR, WITNESS, bad=10),), {WITNESS: 1.0})
+    solved = Trustgraph(world.problem(Parameters(prior_good=1.0, prior_bad=59.0)))
+    assert solved.scores().rating[0] == 0.0
+    assert total(solved.contributions(0)) == pytest.approx(0.0, abs=1e-12)
+
+
 @checked(40)
 @given(worlds(), parameters())
 def test_invariant_9_mass_shares_and_the_anchors_own_share_make_one(world: World, p: Parameters) -> None:

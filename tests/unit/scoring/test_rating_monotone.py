@@ -22,7 +22,7 @@ from worlds import NOW, TODAY, Cert, Count, World, checked, key, member, paramet
 
 from trustgraph.model import Identity
 from trustgraph.scoring.algorithms import Parameters, Problem
-from trustgraph.scoring.gate import close_gate, group_votes
+from trustgraph.scoring.gate import group_votes, grow_gate
 from trustgraph.scoring.history import HistoryParameters, weigh_history
 from trustgraph.scoring.mass import trust_mass
 from trustgraph.scoring.trustgraph import Trustgraph
@@ -127,7 +127,7 @@ def test_invariant_1_one_more_endorsement_takes_nobody_out_of_the_gate_while_the
     mass = trust_mass(old.network, old.preference, p.damping).mass
     floor = data.draw(st.sampled_from(sorted(mass)))
     before, after = (
-        close_gate(problem.network, group_votes(problem.network), mass, old.anchors, floor, p.quorum)
+        grow_gate(problem.network, group_votes(problem.network), old.anchors, p.quorum, able=mass >= floor)
         for problem in (old, new)
     )
     assert (after.gated >= before.gated).all()

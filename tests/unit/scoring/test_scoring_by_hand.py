@@ -9,8 +9,8 @@ import pytest
 from worlds import TODAY, Cert, Count, Key, Member, World, key, member, ratings, snapshot_of
 
 from trustgraph.model import Identity
-from trustgraph.scoring.algorithms import Parameters, observer_trust
-from trustgraph.scoring.gate import close_gate, group_votes, grow_gate
+from trustgraph.scoring.algorithms import observer_trust
+from trustgraph.scoring.gate import Gate, group_votes, grow_gate
 from trustgraph.scoring.history import History, HistoryParameters, weigh_history
 from trustgraph.scoring.mass import trust_mass, typical_mass
 from trustgraph.scoring.network import Network, network_of
@@ -70,40 +70,49 @@ def network(size: int, *edges: tuple[int, int], operator: list[int] | None = Non
 
 # 0 and 1 are anchors. 2 has both, 3 has 0 and 2, 4 has only 3, 5 has 3 and 4; 6 and 7 have each other and 5.
 STAIRS = ((0, 2), (1, 2), (0, 3), (2, 3), (3, 4), (3, 5), (4, 5), (6, 7), (7, 6), (5, 6), (5, 7))
+EVERYBODY = np.ones(8, dtype=np.bool_)
 
 
-def test_the_gate_takes_away_whom_the_rest_does_not_carry() -> None:
-    stairs = network(8, *STAIRS)
-    gate = close_gate(stairs, group_votes(stairs), np.full(8, 0.1), flags(8, 0, 1), 0.1, 2)
-    # 4 goes first, then 5 for want of 4, then 6 and 7 for want of 5.
+def stairs_gate(*more: tuple[int, int], quorum: int = 2, **options: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Gate:
+    stairs = network(8, *STAIRS, *more)
+    return grow_gate(stairs, group_votes(stairs), flags(8, 0, 1), quorum, **options)
+
+
+def test_the_gate_grows_from_the_anchors_a_quorum_at_a_time() -> None:
+    gate = stairs_gate(able=EVERYBODY)
+    # 4 lacks a second voice, so 5 does, so 6 and 7 do, although they have each other.
     assert np.flatnonzero(gate.gated).tolist() == [0, 1, 2, 3]
     assert gate.endorsers.tolist() == [0, 0, 2, 2, 1, 1, 0, 0]
 
 
+def test_whom_an_anchor_endorses_itself_has_a_voice_before_it_has_a_quorum() -> None:
+    with_voice = stairs_gate((0, 4), able=EVERYBODY)  # 4 has 3 and an anchor now; 5 has 3 and 4
+    assert np.flatnonzero(with_voice.gated).tolist() == [0, 1, 2, 3, 4, 5]
+    alone = network(5, (0, 1), (0, 2), (1, 3), (2, 3), (3, 4))
+    gate = grow_gate(alone, group_votes(alone), flags(5, 0), 2, able=np.ones(5, dtype=np.bool_))
+    assert np.flatnonzero(gate.gated).tolist() == [0, 3]
+    assert np.flatnonzero(gate.voices).tolist() == [0, 1, 2, 3]
+
+
 def test_the_gate_asks_for_mass_as_well() -> None:
-    stairs = network(8, *STAIRS)
-    mass = np.array([0.1, 0.1, 0.0999, 0.1, 0.1, 0.1, 0.1, 0.1])
-    gate = close_gate(stairs, group_votes(stairs), mass, flags(8, 0, 1), 0.1, 2)
-    # Without 2 nobody has a quorum; with a floor of nothing still nobody without any mass gets in.
-    assert np.flatnonzero(gate.gated).tolist() == [0, 1]
-    assert not close_gate(stairs, group_votes(stairs), np.zeros(8), flags(8, 0, 1), 0.0, 2).gated[2:].any()
+    able = ~flags(8, 2)
+    # Without 2, whose voice is gone too, nobody has a quorum.
+    assert np.flatnonzero(stairs_gate(able=able).gated).tolist() == [0, 1]
+    assert np.flatnonzero(stairs_gate(able=able).voices).tolist() == [0, 1, 3]
 
 
-def test_a_disqualified_host_has_no_vote_and_a_dead_anchor_no_place() -> None:
-    stairs = network(8, *STAIRS)
-    gate = close_gate(stairs, group_votes(stairs), np.full(8, 0.1), flags(8, 0, 1), 0.1, 2, disqualified=flags(8, 2))
+def test_a_disqualified_host_has_no_voice_and_a_dead_anchor_no_place() -> None:
+    gate = stairs_gate(able=EVERYBODY, barred=flags(8, 2))
     assert np.flatnonzero(gate.gated).tolist() == [0, 1, 2]
     dead = network(3, (0, 2), dead=1)
-    for gate in (
-        close_gate(dead, group_votes(dead), np.ones(3), flags(3, 0, 1), 0.0, 1),
-        grow_gate(dead, flags(3, 0, 1), 1),
-    ):
-        assert gate.gated.tolist() == [True, False, True]
+    for able in (None, np.ones(3, dtype=np.bool_)):
+        assert grow_gate(dead, group_votes(dead), flags(3, 0, 1), 1, able=able).gated.tolist() == [True, False, True]
 
 
-def test_the_grown_gate_starts_from_the_anchors() -> None:
-    stairs = network(8, *STAIRS, (4, 6), (4, 7))
-    gate = grow_gate(stairs, flags(8, 0, 1), 2)
+def test_the_plain_gate_gives_nobody_a_voice_before_a_quorum() -> None:
+    gate = stairs_gate((0, 4), (4, 6), (4, 7))
+    assert np.flatnonzero(gate.gated).tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    gate = stairs_gate((4, 6), (4, 7))
     assert np.flatnonzero(gate.gated).tolist() == [0, 1, 2, 3]
     assert gate.endorsers.tolist() == [0, 0, 2, 2, 1, 1, 0, 0]
 
@@ -112,8 +121,8 @@ def test_two_hosts_of_one_operator_have_one_vote() -> None:
     twins = network(4, (0, 3), (1, 3), (2, 3), operator=[5, 5, 6, 7])
     votes = group_votes(twins)
     assert votes.group.tolist() == [0, 0, 1]
-    assert grow_gate(twins, flags(4, 0, 1, 2), 2).endorsers.tolist() == [0, 0, 0, 2]
-    assert not grow_gate(twins, flags(4, 0, 1), 2).gated[3]
+    assert grow_gate(twins, votes, flags(4, 0, 1, 2), 2).endorsers.tolist() == [0, 0, 0, 2]
+    assert not grow_gate(twins, votes, flags(4, 0, 1), 2).gated[3]
 
 
 def weigh(*counts: Count, trust: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0), **changed: float) -> History:
@@ -194,7 +203,8 @@ def solve(*counts: Count, world: World = TRUSTED) -> Trustgraph:
 def test_the_rating_of_an_endorsed_host() -> None:
     solved = solve()
     # E = 25 (1 + 1/2 + 1/2) = 50; mean = (12 + 50) / 110 = 0.563636; less 1.28 sqrt(0.245950 / 111).
-    assert solved.endorsement.tolist() == [0, 0, 0, 50.0, 0, 0]
+    # An anchor's weight is the operator's own word for it: 80 times that.
+    assert solved.endorsement.tolist() == [80.0, 40.0, 40.0, 50.0, 0, 0]
     assert solved.scores().rating[3] == pytest.approx(0.563636 - 1.28 * 0.0470719, abs=1e-6)
     assert solved.scores().confidence[3] == pytest.approx(50 / 110)
     assert solved.scores().endorsers.tolist() == [0, 0, 0, 3, 1, 0]
@@ -205,6 +215,24 @@ def test_the_rating_of_an_endorsed_host() -> None:
 def test_all_endorsements_together_weigh_the_limit_at_most() -> None:
     world = replace(TRUSTED, anchors={key(i): 1.0 for i in (0, 1, 2, 5)}).plus(certs=[Cert(key(5), key(3))])
     assert solve(world=world).endorsement[3] == 80.0
+
+
+def test_of_one_operators_hosts_the_weightiest_counts() -> None:
+    twin = Member(key(5), "mx5.op0.example", "op0.example", Key())
+    world = replace(TRUSTED, members=(*TRUSTED.members[:5], twin), anchors=dict(TRUSTED.anchors) | {key(5): 0.7})
+    solved = solve(world=world.plus(certs=[Cert(key(5), key(3))]))
+    assert solved.endorsement[3] == 50.0
+    assert solved.gate.endorsers[3] == 3
+
+
+def test_an_anchor_without_a_quorum_of_its_own_gets_nothing_from_its_endorsers() -> None:
+    world = TRUSTED.plus(certs=[Cert(key(0), key(1)), Cert(key(2), key(1))])
+    assert solve(world=world).endorsement[1] == 40.0
+
+
+def test_an_anchor_stands_by_the_operators_word_until_its_mail_speaks_against_it() -> None:
+    assert solve().scores().rating[0] == pytest.approx(0.657143 - 1.28 * 0.0399739, abs=1e-6)  # 92 / 140
+    assert solve(Count(key(0), key(1), bad=60)).scores().rating[0] < 0.5
 
 
 @pytest.mark.parametrize(("spam", "blame"), [(0, 0.0), (10, 3.0), (40, 5.0)])
@@ -271,4 +299,3 @@ def test_critical_endorsers_are_those_without_whom_the_rating_would_not_stand() 
         spare, members=tuple(replace(m, operator="op0.example") if m.name == key(1) else m for m in spare.members)
     )
     assert solve(world=twins).critical(3) == [0, 1, 2, 5]
-    assert Parameters().quorum == 3

@@ -96,7 +96,11 @@ class Task(NamedTuple):
 
 
 def observations_of(task: Task, line_number: int, line: bytes) -> Iterator[Observation | Reject]:
-    """Observations of the client, the SPF domain and each DKIM domain; a reject for a name that is none."""
+    """Observations of the client, the SPF domain and each DKIM domain; a reject for a name that is none.
+
+    Of the client only where rspamd says what its look-up came to: ``none`` would be a row for every message that
+    counts for nothing.
+    """
     at, observer, message, action, virus, found, client_ip, sender, host = task
     outcome = outcome_of(action, virus=virus)
     findings = [("ip:" + client_ip, found.iprev)] if client_ip else []
@@ -107,6 +111,8 @@ def observations_of(task: Task, line_number: int, line: bytes) -> Iterator[Obser
             identity = Identity.parse(name)
         except BadInput as error:
             yield Reject(line_number, str(error), line)
+            continue
+        if result is Result.NONE and identity.startswith("ip:"):
             continue
         yield Observation(at, observer, identity, result, outcome, message, host, client_ip)
 
