@@ -25,7 +25,7 @@ from trustgraph.store.observations import Added, ObservationWriter
 from trustgraph.store.sources import record_counts, record_source
 
 #: Observations a transaction: large enough to amortise a commit, small enough to lose little time on kill.
-BATCH = 50_000
+BATCH = 100_000
 
 #: Rejects named on the terminal; the rejects file has them all.
 SHOWN_REJECTS = 3

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
+
+#: Rows of one statement: together they cost half of a statement each. SQLite allows 32,766 variables in one.
+_ROWS = 500
 
 
 def insert_many(
@@ -15,18 +19,27 @@ def insert_many(
     rows: Sequence[tuple[Any, ...]],
     *,
     on_conflict: str = "",
+    distinct: bool = False,
 ) -> int:
     """Insert tuples in the order of ``columns``; returns how many rows were written.
 
-    ``on_conflict`` is what follows the values, such as ``ON CONFLICT DO NOTHING``.
+    ``on_conflict`` is what follows the values, such as ``ON CONFLICT DO NOTHING``. ``distinct``: no two rows have the
+    same key; an update wants to know, since PostgreSQL refuses to update one row twice in a statement.
     """
     if not rows:
         return 0
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    marks = ", ".join([mark] * len(columns))
+    marks = f"({', '.join([mark] * len(columns))})"
     # Names come from the schema, values go as parameters.
-    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks}) {on_conflict}"  # noqa: S608
-    return connection.exec_driver_sql(statement, list(rows)).rowcount
+    head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES"
+    if "DO UPDATE" in on_conflict and not distinct:
+        return connection.exec_driver_sql(f"{head} {marks} {on_conflict}", list(rows)).rowcount
+    inserted = 0
+    for start in range(0, len(rows), _ROWS):
+        chunk = rows[start : start + _ROWS]
+        statement = f"{head} {', '.join([marks] * len(chunk))} {on_conflict}"
+        inserted += connection.exec_driver_sql(statement, tuple(chain.from_iterable(chunk))).rowcount
+    return inserted
 
 
 def update_on_conflict(table: sa.Table, changes: dict[str, str]) -> str:

@@ -153,6 +153,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun below, not guessed by the driver
     for pragma in (
         f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        "page_size=16384",  # of a new database; a tenth faster for rows that come by the million
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",

@@ -31,8 +31,8 @@ _Row: TypeAlias = tuple[int, int, int, int, int, int]
 RESULT_CODES = {result: code for code, result in enumerate(Result)}
 OUTCOME_CODES = {outcome: code for code, outcome in enumerate(Outcome)}
 _PASS = RESULT_CODES[Result.PASS]
-_COLUMN_OF_OUTCOME = {code: outcome.value for outcome, code in OUTCOME_CODES.items()}
-_COUNTS = (*_COLUMN_OF_OUTCOME.values(), "unauthenticated")
+_COUNTS = (*(outcome.value for outcome in Outcome), "unauthenticated")
+_UNAUTHENTICATED = len(Outcome)
 _PRUNED_BEFORE = "pruned_before"
 
 _key: Callable[[_Row], _Key] = itemgetter(0, 1, 2, 3)
@@ -91,7 +91,6 @@ class ObservationWriter:
             if message != last:  # the identities of one message follow each other
                 last, digest = message, message_digest(message)
             rows.append((at, digest, observers[observer], numbers[identity], results[result], outcomes[outcome]))
-        rows.sort(key=_key)  # in the order of the table, and of equal keys the first stays first
         return rows
 
 
@@ -154,21 +153,24 @@ def _known_keys(connection: sa.Connection, rows: Sequence[_Row]) -> set[_Key]:
 
 
 def _fold(connection: sa.Connection, rows: Iterable[_Row]) -> None:
-    cells = Counter(
-        (subject, observer, at // SECONDS_PER_DAY, outcome if result == _PASS else -1)
+    """Add to the daily counts; each cell is written once a batch."""
+    counts = Counter(
+        (subject, observer, at // SECONDS_PER_DAY, outcome if result == _PASS else _UNAUTHENTICATED)
         for at, _, observer, subject, result, outcome in rows
     )
-    for code, column in (*_COLUMN_OF_OUTCOME.items(), (-1, "unauthenticated")):
-        rest = [0] * (len(_COUNTS) - 1)
-        values = [(s, o, day, n, *rest) for (s, o, day, c), n in sorted(cells.items()) if c == code]
-        others = [name for name in _COUNTS if name != column]
-        insert_many(
-            connection,
-            schema.daily_count,
-            ("identity_id", "observer_id", "day", column, *others),
-            values,
-            on_conflict=update_on_conflict(schema.daily_count, {column: f"daily_count.{column} + excluded.{column}"}),
-        )
+    cells: dict[tuple[int, int, int], list[int]] = {}
+    for (subject, observer, day, column), number in counts.items():
+        cells.setdefault((subject, observer, day), [0] * len(_COUNTS))[column] += number
+    insert_many(
+        connection,
+        schema.daily_count,
+        ("identity_id", "observer_id", "day", *_COUNTS),
+        [(*key, *cells[key]) for key in sorted(cells)],
+        on_conflict=update_on_conflict(
+            schema.daily_count, {name: f"daily_count.{name} + excluded.{name}" for name in _COUNTS}
+        ),
+        distinct=True,
+    )
 
 
 def newest_day(store: Store) -> Day:

@@ -9,18 +9,21 @@ the same message: a file that starts in the middle of a message then gives the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from functools import partial
 from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
-from trustgraph.model import Observation, UnixSeconds
+from trustgraph.model import Identity, Observation, Outcome, Result, UnixSeconds
 
 #: (line number from 1, the line without its end): raw bytes, at most ``MAX_LINE_BYTES`` long.
 NumberedLine: TypeAlias = tuple[int, bytes]
 
 MAX_LINE_BYTES = 64 * 1024
+
+_Fields: TypeAlias = tuple[int, str, Identity, Result, Outcome, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,10 @@ class LogContext:
     zone: tzinfo = UTC
     written_at: UnixSeconds = UnixSeconds(0)
     authserv_ids: frozenset[str] = field(default=frozenset())
+
+
+#: An observation of the tuple of its fields: the same as calling the class, without a call of Python's own.
+make_observation: Callable[[_Fields], Observation] = partial(tuple.__new__, Observation)
 
 
 class LogParser(Protocol):

@@ -9,6 +9,7 @@ from trustgraph.errors import BadInput
 from trustgraph.model import UnixSeconds
 
 
+@lru_cache(maxsize=64)
 def local_time(text: bytes, zone: tzinfo) -> UnixSeconds:
     """``2026-11-03 04:05:06`` in ``zone``, or with its own offset (`` +0100``). Raises :class:`BadInput`.
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from trustgraph.ingest.formats.base import make_observation
 from trustgraph.ingest.formats.mail_facts import MessageFacts, better
 from trustgraph.model import Identity, IdentityKind, Observation, Outcome, Result, UnixSeconds
 
@@ -94,8 +95,8 @@ class OpenMessages:
     def _observations(self, queue_id: str, message: _OpenMessage) -> list[Observation]:
         message.close()
         return [
-            Observation(
-                moment, message.observer, identity, result, message.outcome, queue_id, message.host, message.client_ip
+            make_observation(
+                (moment, message.observer, identity, result, message.outcome, queue_id, message.host, message.client_ip)
             )
             for identity, (result, moment) in message.findings.items()
             if identity.startswith(self._prefixes)

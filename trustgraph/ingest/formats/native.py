@@ -17,13 +17,12 @@ from typing import Annotated
 import msgspec
 
 from trustgraph.errors import BadInput
-from trustgraph.ingest.formats.base import LogContext, NumberedLine, Reject, line_reference
+from trustgraph.ingest.formats.base import LogContext, NumberedLine, Reject, line_reference, make_observation
 from trustgraph.model import (
     Identity,
     Observation,
     Outcome,
     Result,
-    UnixSeconds,
     parse_domain,
     to_rfc3339,
 )
@@ -76,15 +75,17 @@ def _observation(line: bytes, context: LogContext) -> Observation:
     at = int(record.at.timestamp())
     if at < 0:
         raise BadInput(f"{record.at.isoformat()} lies before 1970")
-    return Observation(
-        UnixSeconds(at),
-        _domain(observer),
-        Identity.parse(record.identity),
-        record.result,
-        record.outcome,
-        record.message_id or line_reference(line),
-        _domain(record.host) if record.host else "",
-        record.client_ip,
+    return make_observation(
+        (
+            at,
+            _domain(observer),
+            Identity.parse(record.identity),
+            record.result,
+            record.outcome,
+            record.message_id or line_reference(line),
+            _domain(record.host) if record.host else "",
+            record.client_ip,
+        )
     )
 
 

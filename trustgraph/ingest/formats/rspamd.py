@@ -19,9 +19,9 @@ from functools import lru_cache
 from trustgraph.errors import BadInput
 from trustgraph.ingest.formats.base import LogContext, LogParser, NumberedLine, Reject, line_reference
 from trustgraph.ingest.formats.local_time import local_time
-from trustgraph.ingest.formats.rspamd_task import Authentication, Task, authentication, observations_of
+from trustgraph.ingest.formats.rspamd_task import Authentication, Task, authentication, observations_of, outcome_of
 from trustgraph.ingest.formats.syslog import LogClock, read_line
-from trustgraph.model import Observation, UnixSeconds, parse_domain
+from trustgraph.model import Observation, Outcome, UnixSeconds, parse_domain
 
 _MARK = b"; task; rspamd_task_write_log: "
 
@@ -32,10 +32,13 @@ _MAX_MESSAGE_BYTES = 8190
 _HEAD = rb"(?:\[[a-z]+\] )?(?:#\d+)?\([a-z_]+\) <[^>\s]*>"
 _ANY = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:\[[a-z]+\] )?#\d+\([a-z_]+\) ")
 _FILE = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? " + _HEAD)
-_TASK = re.compile(
+_TASK_TEXT = (
     rb"id: <(\S*)>,(?: qid: <([^\s<>]*)>,)?(?: ip: ([^\s,]+),)?(?: user: [^,]*,)?(?: from: <([^\s<>]*)>,)?"
     rb" \(default: [STF] \(([a-z ]{1,40})\): \[[-+\d./naif]+\] \["
 )
+_TASK = re.compile(_TASK_TEXT)
+# Head and task of a line of rspamd's own log in one search, which is what nearly all lines are.
+_WHOLE = re.compile(_FILE.pattern + _MARK + _TASK_TEXT)
 
 # A symbol without the brace that ends it. SPF's options (the mechanism that matched) are left off: they say nothing
 # that is needed and are of too many kinds to remember. Each literal comes first and is looked back upon, so that the
@@ -61,13 +64,16 @@ class RspamdLog:
     def parse(self, lines: Iterable[NumberedLine], context: LogContext) -> Iterator[Observation | Reject]:
         """Client, SPF and DKIM observations of each task line; other lines of rspamd's are passed over."""
         clock = LogClock(context)
+        observer, zone = context.observer, context.zone
         for number, line in lines:
-            head, mark, text = line.partition(_MARK)
-            if not mark:
-                continue
             try:
-                at, observer = _when_and_where(head, context, clock)
-                task = read_task(text, at, observer)
+                if observer and (found := _WHOLE.match(line)):
+                    task = _task_in(line, found, local_time(found[1], zone), observer)
+                elif _MARK in line:
+                    head, _, text = line.partition(_MARK)
+                    task = read_task(text, *_when_and_where(head, context, clock))
+                else:
+                    continue
             except BadInput as error:
                 yield Reject(number, str(error), line)
                 continue
@@ -75,29 +81,42 @@ class RspamdLog:
 
 
 def read_task(text: bytes, at: UnixSeconds, observer: str) -> Task:
-    """What follows ``rspamd_task_write_log: `` in a line. Raises :class:`BadInput`.
+    """What follows ``rspamd_task_write_log: `` in a line. Raises :class:`BadInput`."""
+    found = _TASK.match(text)
+    if found is None:
+        raise BadInput("expected rspamd's default log_format: id: <…>, … (default: F (no action): [score] [symbols]")
+    return _task_in(text, found, at, observer)
+
+
+def _task_in(line: bytes, found: re.Match[bytes], at: UnixSeconds, observer: str) -> Task:
+    """The task that was found up to its symbols.
 
     A sender's text that looks like a part of the line makes it ambiguous; an ambiguous line is refused whole.
     """
-    if len(text) > _MAX_MESSAGE_BYTES:
+    if len(line) > _MAX_MESSAGE_BYTES:
         raise BadInput(f"longer than the {_MAX_MESSAGE_BYTES} bytes at which rspamd cuts its lines")
-    found = _TASK.match(text)
-    if found is None or text.count(b" (default: ") != 1:
-        raise BadInput("expected rspamd's default log_format: id: <…>, … (default: F (no action): [score] [symbols]")
-    message_id, queue_id, ip, sender, action = found.groups(b"")
+    if line.count(b" (default: ") != 1:
+        raise BadInput("' (default: ' more than once: a sender imitates the log")
+    message_id, queue_id, ip, sender, action = found.groups(b"")[-5:]
+    virus = action != _NO_ACTION and b"VIRUS(" in line
     return Task(
-        at=at,
-        observer=observer,
-        message=_message(message_id, queue_id) or line_reference(text),
-        action=action.decode(),
-        virus=action != b"no action" and b"VIRUS(" in text,
-        authentication=_authentication(_watched(text, found.end() - 1)),
-        client_ip="" if ip == _UNDEFINED else ip.decode("ascii", "replace"),
-        sender=sender.decode("utf-8", "replace"),
+        at,
+        observer,
+        _message(message_id, queue_id) or line_reference(line),
+        _outcome(action, virus),
+        _authentication(_watched(line, found.end() - 1)),
+        "" if ip == _UNDEFINED else ip.decode("ascii", "replace"),
+        sender.decode("utf-8", "replace"),
     )
 
 
 _UNDEFINED = b"undef"
+_NO_ACTION = b"no action"
+
+
+@lru_cache(maxsize=64)
+def _outcome(action: bytes, virus: bool) -> Outcome:
+    return outcome_of(action.decode(), virus=virus)
 
 
 def _message(message_id: bytes, queue_id: bytes) -> str:

@@ -16,7 +16,7 @@ import msgspec
 from trustgraph.errors import BadInput
 from trustgraph.ingest.formats.base import LogContext, LogParser, NumberedLine, Reject, line_reference
 from trustgraph.ingest.formats.rspamd import read_task
-from trustgraph.ingest.formats.rspamd_task import Symbols, Task, authentication, observations_of
+from trustgraph.ingest.formats.rspamd_task import Symbols, Task, authentication, observations_of, outcome_of
 from trustgraph.model import Observation, UnixSeconds, parse_domain
 
 _TASK_FUNCTION = b'"rspamd_task_write_log"'
@@ -115,8 +115,7 @@ def _from_history(row: _HistoryRow, line: bytes, context: LogContext) -> Task:
         at=_moment(row.unix_time),
         observer=_observer(context.observer),
         message=_message(row.message_id) or line_reference(line),
-        action=row.action,
-        virus=_has_virus(symbols),
+        outcome=outcome_of(row.action, virus=_has_virus(symbols)),
         authentication=authentication(symbols),
         client_ip=_known(row.ip),
         sender=_known(row.sender_smtp),
@@ -130,8 +129,7 @@ def _from_elastic(row: _ElasticRow, line: bytes, context: LogContext) -> Task:
         at=_moment(row.timestamp / 1000),
         observer=_observer(context.observer or _known(meta.rspamd_server)),
         message=_message(meta.message_id) or _known(meta.qid) or line_reference(line),
-        action=meta.action,
-        virus=_has_virus(symbols),
+        outcome=outcome_of(meta.action, virus=_has_virus(symbols)),
         authentication=authentication(symbols),
         client_ip=_known(meta.ip),
         sender=_known(meta.sender),

@@ -26,11 +26,12 @@ RDNS_DNSFAIL         temperror  the client's address
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from trustgraph.errors import BadInput
-from trustgraph.ingest.formats.base import Reject
+from trustgraph.ingest.formats.base import Reject, make_observation
 from trustgraph.model import Identity, Observation, Outcome, Result, UnixSeconds
 
 DKIM_RESULTS = {
@@ -73,48 +74,54 @@ Symbols = Mapping[str, Sequence[str]]
 class Authentication(NamedTuple):
     """What the symbols of one message come to.
 
-    ``spf`` is None when SPF was not checked; ``dkim`` has the text of each signer's identity once.
+    ``spf`` is None when SPF was not checked; ``dkim`` has each signer once, or why its name is none.
     """
 
     iprev: Result
     spf: Result | None
-    dkim: list[tuple[str, Result]]
+    dkim: tuple[tuple[Identity | BadInput, Result], ...]
 
 
 class Task(NamedTuple):
-    """One scanned message. ``sender`` is the envelope's, empty for ``<>``; ``action`` is rspamd's own word."""
+    """One scanned message. ``sender`` is the envelope's, empty for ``<>``."""
 
     at: UnixSeconds
     observer: str
     message: str
-    action: str
-    virus: bool
+    outcome: Outcome
     authentication: Authentication
     client_ip: str = ""
     sender: str = ""
     host: str = ""
 
 
-def observations_of(task: Task, line_number: int, line: bytes) -> Iterator[Observation | Reject]:
+def observations_of(task: Task, line_number: int, line: bytes) -> list[Observation | Reject]:
     """Observations of the client, the SPF domain and each DKIM domain; a reject for a name that is none.
 
     Of the client only where rspamd says what its look-up came to: ``none`` would be a row for every message that
     counts for nothing.
     """
-    at, observer, message, action, virus, found, client_ip, sender, host = task
-    outcome = outcome_of(action, virus=virus)
-    findings = [("ip:" + client_ip, found.iprev)] if client_ip else []
+    at, observer, message, outcome, found, client_ip, sender, host = task
+    findings = found.dkim
     if found.spf is not None and (domain := sender.rpartition("@")[2]):
-        findings.append(("spf:" + domain, found.spf))
-    for name, result in findings + found.dkim:
-        try:
-            identity = Identity.parse(name)
-        except BadInput as error:
-            yield Reject(line_number, str(error), line)
-            continue
-        if result is Result.NONE and identity.startswith("ip:"):
-            continue
-        yield Observation(at, observer, identity, result, outcome, message, host, client_ip)
+        findings = ((_named("spf:" + domain), found.spf), *findings)
+    if client_ip and (found.iprev is not Result.NONE or type(_named("ip:" + client_ip)) is BadInput):
+        findings = ((_named("ip:" + client_ip), found.iprev), *findings)
+    return [
+        Reject(line_number, str(name), line)
+        if isinstance(name, BadInput)
+        else make_observation((at, observer, name, result, outcome, message, host, client_ip))
+        for name, result in findings
+    ]
+
+
+@lru_cache(maxsize=1 << 14)
+def _named(text: str) -> Identity | BadInput:
+    """An identity, or why it is none."""
+    try:
+        return Identity.parse(text)
+    except BadInput as error:
+        return error
 
 
 def outcome_of(action: str, *, virus: bool) -> Outcome:
@@ -137,7 +144,8 @@ def authentication(symbols: Symbols) -> Authentication:
         raise BadInput("more than one SPF result: some of them are forged")
     signers = _signers(symbols).items()
     iprev = next((result for name, result in IPREV_RESULTS.items() if name in symbols), Result.NONE)
-    return Authentication(iprev, spf[0] if spf else None, [("dkim:" + d, result) for d, result in signers])
+    dkim = tuple((_named("dkim:" + domain), result) for domain, result in signers)
+    return Authentication(iprev, spf[0] if spf else None, dkim)
 
 
 def _signers(symbols: Symbols) -> dict[str, Result]:
