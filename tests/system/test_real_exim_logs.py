@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from dkim_mail import DkimSigner, plain_message
-from exim_server import lacks, running_exim
-from loopback_dns import LoopbackDns
 
 from tests.conftest import find_program, need
+from tests.system.dkim_mail import DkimSigner, plain_message
+from tests.system.exim_server import lacks, running_exim
+from tests.system.loopback_dns import LoopbackDns
 from trustgraph.ingest.formats.base import LogContext, Reject
 from trustgraph.ingest.formats.exim import PARSERS
 from trustgraph.model import Observation

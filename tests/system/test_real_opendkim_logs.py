@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from dkim_signer import Signer, message
-from mail_stack import Filter, FilterSetup, mixed_log, running
 
+from tests.system.dkim_signer import Signer, message
+from tests.system.mail_stack import Filter, FilterSetup, mixed_log, running
 from trustgraph.ingest.formats import mail_syslog, opendkim_stats
 from trustgraph.ingest.formats.base import LogContext, LogParser
 from trustgraph.model import Observation, Outcome, UnixSeconds

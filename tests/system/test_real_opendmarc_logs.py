@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from dkim_signer import Signer, message
-from loopback_dns import LoopbackDns
-from mail_stack import FilterSetup, mixed_log, running
-
+from tests.system.dkim_signer import Signer, message
+from tests.system.loopback_dns import LoopbackDns
+from tests.system.mail_stack import FilterSetup, mixed_log, running
 from trustgraph.ingest.formats import mail_syslog, opendmarc_history
 from trustgraph.ingest.formats.base import LogContext, LogParser
 from trustgraph.model import Observation, UnixSeconds

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dkim_signer import Signer, message
-from mail_stack import FilterSetup, mixed_log, running
-from refusing_milter import RefusingMilter
-
+from tests.system.dkim_signer import Signer, message
+from tests.system.mail_stack import FilterSetup, mixed_log, running
+from tests.system.refusing_milter import RefusingMilter
 from trustgraph.ingest.formats import mail_syslog
 from trustgraph.ingest.formats.base import LogContext
 from trustgraph.model import Observation, UnixSeconds

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bulk_catcher import BulkCatcher
-from dkim_mail import DkimSigner, plain_message
-from loopback_dns import LoopbackDns
-from rspamd_server import RspamdServer, running_rspamd
 
+from tests.system.bulk_catcher import BulkCatcher
+from tests.system.dkim_mail import DkimSigner, plain_message
+from tests.system.loopback_dns import LoopbackDns
+from tests.system.rspamd_server import RspamdServer, running_rspamd
 from trustgraph.ingest.formats import rspamd, rspamd_json
 from trustgraph.ingest.formats.base import LogContext, LogParser, Reject
 from trustgraph.model import Observation

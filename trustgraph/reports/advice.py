@@ -16,7 +16,7 @@ def deny(evidence: Evidence, position: int) -> str:
     identity = evidence.identity(position)
     if evidence.problem.anchors[position]:
         return f"take {identity} out of [anchors] until its operator has answered"
-    return f"deny {identity} in [policy]"
+    return f"refuse {identity} at your gateway"
 
 
 def withdraw(evidence: Evidence, position: int) -> str:
@@ -27,8 +27,7 @@ def withdraw(evidence: Evidence, position: int) -> str:
     others = sorted(evidence.name(u) for u in trusted if u not in own)
     steps = []
     if own:
-        revoke = "check with `trustgraph endorse --dry-run`, revoke with `trustgraph endorse --publish`"
-        steps.append(f"your own host endorses it: {revoke}")
+        steps.append("your own host endorses it: revoke that certification")
     if others:
         steps.append(f"ask {listed(others)} to revoke")
     steps.append(deny(evidence, position) + (" until then" if steps else ""))

@@ -192,4 +192,4 @@ def _action(evidence: Evidence, members: Ints) -> str:
     feeding = {int(u) for v in members for u in network.into(int(v)) if evidence.trusted[u]} - inside
     names = sorted(evidence.name(u) for u in feeding)
     ask = f"ask {listed(names)} to revoke their endorsements of members; " if names else ""
-    return f"{ask}deny the members in [policy]; count none of their endorsements as a recommendation"
+    return f"{ask}refuse the members at your gateway; count none of their endorsements as a recommendation"

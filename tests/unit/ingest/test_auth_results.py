@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from mail_log_cases import GOLDEN, parse, shown, told
 
+from tests.unit.ingest.mail_log_cases import GOLDEN, parse, shown, told
 from trustgraph.errors import BadInput
 from trustgraph.ingest.formats.auth_results import PARSERS, observations_in
 from trustgraph.ingest.formats.auth_results_field import MAX_FIELD_BYTES, parse_field

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mail_log_cases import GOLDEN, parse, shown, told
 
+from tests.unit.ingest.mail_log_cases import GOLDEN, parse, shown, told
 from trustgraph.ingest.formats.base import LogContext, Reject
 from trustgraph.ingest.formats.exim import PARSERS
 

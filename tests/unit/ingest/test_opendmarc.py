@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mail_log_cases import check_golden, parse, told
 
+from tests.unit.ingest.mail_log_cases import check_golden, parse, told
 from trustgraph.ingest.formats import mail_syslog, opendmarc_history
 from trustgraph.model import Observation
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mail_log_cases import CONTEXT, check_golden, parse, told
 
+from tests.unit.ingest.mail_log_cases import CONTEXT, check_golden, parse, told
 from trustgraph.ingest.formats import mail_join, mail_syslog
 from trustgraph.ingest.formats.base import Reject
 from trustgraph.model import Observation, Outcome

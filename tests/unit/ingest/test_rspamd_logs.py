@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mail_log_cases import GOLDEN, WRITTEN_AT, parse, shown, told
 
+from tests.unit.ingest.mail_log_cases import GOLDEN, WRITTEN_AT, parse, shown, told
 from trustgraph.ingest.formats import rspamd, rspamd_json
 from trustgraph.ingest.formats.base import LogContext, LogParser, Reject
 from trustgraph.model import Observation

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 from typing import NamedTuple
 
-from openpgp_maker import BORN
-
+from tests.unit.openpgp.openpgp_maker import BORN
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.armor import open_blocks
 from trustgraph.openpgp.certificate import Certificate, Facts, KeyPolicy

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from openpgp_maker import (
+
+from tests.unit.openpgp.openpgp_maker import (
     BORN,
     SHA1,
     SHA256,
@@ -18,8 +19,7 @@ from openpgp_maker import (
     subpacket,
     user_id,
 )
-from openpgp_reading import LATER, read
-
+from tests.unit.openpgp.openpgp_reading import LATER, read
 from trustgraph.model import Certification, HostKey, UserIdScope
 from trustgraph.openpgp.certificate import MAX_PER_ISSUER, SHA1_CUTOFF, SHA1_OWN_CUTOFF
 from trustgraph.openpgp.signature import MAX_NOTATIONS, MAX_REGEX_BYTES, MAX_SUBPACKETS

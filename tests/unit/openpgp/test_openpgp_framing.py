@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
-from openpgp_maker import certificate, ed25519_key, packet, user_id
 
+from tests.unit.openpgp.openpgp_maker import certificate, ed25519_key, packet, user_id
 from trustgraph.openpgp.framing import CHUNK_BYTES, Packet, Tag, read_packets
 
 ANNA, BERT, CLEO = (ed25519_key(name) for name in ("anna", "bert", "cleo"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from openpgp_reading import read
 
+from tests.unit.openpgp.openpgp_reading import read
 from trustgraph.model import UserIdScope, from_rfc3339, to_rfc3339
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "openpgp"

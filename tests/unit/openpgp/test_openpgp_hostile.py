@@ -6,9 +6,9 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openpgp_maker import certificate, certify, ed25519_key, packet, rsa_key, user_id
-from openpgp_reading import read
 
+from tests.unit.openpgp.openpgp_maker import certificate, certify, ed25519_key, packet, rsa_key, user_id
+from tests.unit.openpgp.openpgp_reading import read
 from trustgraph.openpgp.userid import parse_user_id
 
 HOST = "smtp://mx.example.org"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from openpgp_maker import (
+
+from tests.unit.openpgp.openpgp_maker import (
     BORN,
     CURVES,
     SHA1,
@@ -24,8 +25,7 @@ from openpgp_maker import (
     mpi,
     rsa_key,
 )
-from openpgp_reading import read
-
+from tests.unit.openpgp.openpgp_reading import read
 from trustgraph.openpgp.publickey import parse_public_key
 from trustgraph.openpgp.verification import Job, Verdict, verify
 

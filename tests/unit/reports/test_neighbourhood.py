@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import hypot
 
 import pytest
-from small_world import ANCHORS, NOW, by_anchors, everybody, position, scene
 
+from tests.unit.reports.small_world import ANCHORS, NOW, by_anchors, everybody, position, scene
 from trustgraph.model import Identity
 from trustgraph.reports.evidence import Evidence
 from trustgraph.reports.neighbourhood import MAX_RING, Neighbourhood, carrying_edges, layout, neighbourhood_picture

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from small_world import ANCHORS, LIMITS, Mail, by_anchors, position, scene
 
+from tests.unit.reports.small_world import ANCHORS, LIMITS, Mail, by_anchors, position, scene
 from trustgraph.model import Identity
 from trustgraph.reports.bad_mail import endorsed_with_bad_mail, volume_without_standing
 from trustgraph.reports.evidence import gather
@@ -21,7 +21,7 @@ def test_an_endorsed_host_with_bad_mail_is_found_with_its_numbers() -> None:
     assert (finding.facts["bad"], finding.facts["good"]) == (50, 10)
     assert "1 endorsement is in force, by 1 trusted operator" in finding.evidence
     assert "50 of 60 judged messages" in finding.evidence
-    assert finding.action == "ask a1.example to revoke; deny dkim:relay.example in [policy] until then"
+    assert finding.action == "ask a1.example to revoke; refuse dkim:relay.example at your gateway until then"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_of_two_equally_bad_hosts_the_one_that_still_gets_through_is_worse() -> 
 def test_our_own_endorsement_is_named_first_with_the_command_that_revokes_it() -> None:
     evidence = scene(by_anchors("relay"), [("relay", 9, 0, 0, 5, 0)], own_host="a2.example")
     (finding,) = endorsed_with_bad_mail(evidence, LIMITS)
-    assert finding.action.startswith("your own host endorses it: check with `trustgraph endorse --dry-run`")
+    assert finding.action.startswith("your own host endorses it: revoke that certification")
     assert "ask a1.example, a3.example to revoke" in finding.action
 
 
@@ -66,7 +66,7 @@ def test_much_bad_mail_without_standing_is_found() -> None:
     (finding,) = volume_without_standing(scene([], [("relay", 9, 0, 1, 9, 0)]), LIMITS)
     assert finding.kind is FindingKind.VOLUME_WITHOUT_STANDING
     assert finding.severity == pytest.approx(0.9 * (1 - 0.5**2))
-    assert finding.action == "deny dkim:relay.example in [policy]"
+    assert finding.action == "refuse dkim:relay.example at your gateway"
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from small_world import LIMITS, by_anchors, moment, position, scene
 
+from tests.unit.reports.small_world import LIMITS, by_anchors, moment, position, scene
 from trustgraph.model import UnixSeconds
 from trustgraph.reports.bursts import EndorsementTimes, endorsement_burst
 from trustgraph.reports.evidence import Evidence

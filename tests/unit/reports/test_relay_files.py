@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_world import LIMITS, NOW, by_anchors, everybody, scene
 
+from tests.unit.reports.small_world import LIMITS, NOW, by_anchors, everybody, scene
 from trustgraph.model import Identity
 from trustgraph.reports.bursts import EndorsementTimes
 from trustgraph.reports.evidence import Evidence
@@ -84,7 +84,7 @@ def test_the_page_loads_nothing_and_runs_nothing() -> None:
 def test_the_page_says_what_was_found_and_what_to_do() -> None:
     text = page(world())
     assert "<strong>13 findings about 6 hosts</strong>" in text
-    assert "ask a1.example to revoke; deny dkim:relay.example in [policy] until then" in text
+    assert "ask a1.example to revoke; refuse dkim:relay.example at your gateway until then" in text
     assert "5 hosts endorse each other 20 times" in text
     # Told in full once, and by reference under the other four.
     assert text.count("member of the ring of 5 hosts told under") == 4

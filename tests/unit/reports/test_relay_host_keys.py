@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_world import LIMITS, by_anchors, position, scene
 
+from tests.unit.reports.small_world import LIMITS, by_anchors, position, scene
 from trustgraph.model import Identity
 from trustgraph.reports.evidence import Evidence
 from trustgraph.reports.findings import Finding, grouped

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from small_world import NOW, TODAY, moment
 
+from tests.unit.reports.small_world import NOW, TODAY, moment
 from trustgraph.errors import NoInput
 from trustgraph.model import (
     Certification,

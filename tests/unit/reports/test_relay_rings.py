@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from small_world import LIMITS, by_anchors, everybody, scene
 
+from tests.unit.reports.small_world import LIMITS, by_anchors, everybody, scene
 from trustgraph.reports.findings import Finding, FindingKind
 from trustgraph.reports.rings import dense_sets, ring
 

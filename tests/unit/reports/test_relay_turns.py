@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from small_world import LIMITS, TODAY, Mail, by_anchors, scene
 
+from tests.unit.reports.small_world import LIMITS, TODAY, Mail, by_anchors, scene
 from trustgraph.reports.findings import FindingKind
 from trustgraph.reports.turns import sudden_turn
 

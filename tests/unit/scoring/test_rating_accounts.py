@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import TODAY, Cert, Count, World, checked, key, member, parameters, ratings, worlds
 
+from tests.unit.scoring.worlds import TODAY, Cert, Count, World, checked, key, member, parameters, ratings, worlds
 from trustgraph.errors import NoAnchors, NotConverged
 from trustgraph.model import Identity
 from trustgraph.scoring.algorithms import Parameters

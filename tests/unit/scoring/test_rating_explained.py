@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from worlds import NOW
 
+from tests.unit.scoring.worlds import NOW
 from trustgraph.errors import UsageError
 from trustgraph.model import Identity, Standing
 from trustgraph.scoring.explanation import Contribution, Explanation, reason_discarded

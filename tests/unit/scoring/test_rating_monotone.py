@@ -18,8 +18,21 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from worlds import NOW, TODAY, Cert, Count, World, checked, key, member, parameters, ratings, snapshot_of, worlds
 
+from tests.unit.scoring.worlds import (
+    NOW,
+    TODAY,
+    Cert,
+    Count,
+    World,
+    checked,
+    key,
+    member,
+    parameters,
+    ratings,
+    snapshot_of,
+    worlds,
+)
 from trustgraph.model import Identity
 from trustgraph.scoring.algorithms import Parameters, Problem
 from trustgraph.scoring.gate import group_votes, grow_gate

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import Cert, Count, Member, World, checked, key, member, parameters, ratings, worlds
 
+from tests.unit.scoring.worlds import Cert, Count, Member, World, checked, key, member, parameters, ratings, worlds
 from trustgraph.model import Identity
 from trustgraph.scoring.algorithms import Parameters
 from trustgraph.scoring.mass import typical_mass

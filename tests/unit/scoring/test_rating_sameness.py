@@ -11,8 +11,21 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import DEAD_CERTS, DEAD_KEYS, NOW, Cert, Member, World, checked, key, member, parameters, ratings, worlds
 
+from tests.unit.scoring.worlds import (
+    DEAD_CERTS,
+    DEAD_KEYS,
+    NOW,
+    Cert,
+    Member,
+    World,
+    checked,
+    key,
+    member,
+    parameters,
+    ratings,
+    worlds,
+)
 from trustgraph.model import Identity
 from trustgraph.scoring.algorithms import Parameters
 from trustgraph.scoring.network import build_network
@@ -110,7 +123,7 @@ def test_invariant_7_nothing_depends_on_order_numbering_or_spelling(
 
 _HEX_RATINGS = """
 from test_rating_sameness import big_village
-from worlds import ratings
+from tests.unit.scoring.worlds import ratings
 print(*(rating.hex() for rating in ratings("trustgraph", big_village()).values()))
 """
 

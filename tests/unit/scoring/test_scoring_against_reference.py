@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from worlds import World, checked, parameters, ratings, snapshot_of, worlds
 
+from tests.unit.scoring.worlds import World, checked, parameters, ratings, snapshot_of, worlds
 from trustgraph.errors import NoAnchors, NotConverged, UsageError
 from trustgraph.model import Identity
 from trustgraph.scoring import reference

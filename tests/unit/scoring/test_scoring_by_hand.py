@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import TODAY, Cert, Count, Key, Member, World, key, member, ratings, snapshot_of
 
+from tests.unit.scoring.worlds import TODAY, Cert, Count, Key, Member, World, key, member, ratings, snapshot_of
 from trustgraph.model import Identity
 from trustgraph.scoring.algorithms import observer_trust
 from trustgraph.scoring.gate import Gate, group_votes, grow_gate

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import NOW, Cert, World, checked, key, member, snapshot_of, worlds
 
+from tests.unit.scoring.worlds import NOW, Cert, World, checked, key, member, snapshot_of, worlds
 from trustgraph.store import Store, schema
 from trustgraph.store.arrays import read_snapshot
 from trustgraph.store.engine import open_store
