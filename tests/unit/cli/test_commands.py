@@ -154,9 +154,12 @@ def test_ingest_logs_says_what_became_of_the_log(trustgraph: Run) -> None:
 
 
 def test_hostile_names_cannot_steer_a_terminal(trustgraph: Run) -> None:
-    Path("log").write_text('{"at":"\x1b[2J","identity":"dkim:example.com","result":"pass"}\n')
-    _, out, err = trustgraph("ingest", "logs", "log", "--format", "native")
-    assert "\x1b" not in out + err
+    hostile = "log\x1b[2J\u202e"
+    Path(hostile).write_text("nothing\n")
+    code, out, err = trustgraph("ingest", "logs", hostile)
+    assert code == 0
+    assert "\\x1b[2J\\u202e" in out
+    assert not {"\x1b", "\u202e"} & set(out + err)
 
 
 def test_db_commands(trustgraph: Run) -> None:
