@@ -49,7 +49,8 @@ def read_snapshot(store: Store, reference_time: UnixSeconds, scopes: Collection[
         "never": NEVER,
     }
     with store.reading() as connection:
-        identities = [tuple(row) for row in connection.exec_driver_sql(_IDENTITIES)]
+        cursor: Any = connection.exec_driver_sql(_IDENTITIES).cursor
+        identities = cursor.fetchall()
         keys = _numbers(connection, _KEYS.format(**values), 4)
         pair, user_id_and_live = _numbers(connection, _CERTIFICATIONS.format(**values), 2)
         counts = _numbers(connection, _COUNTS.format(**values), 6)
