@@ -37,7 +37,8 @@ def logs(
 ) -> None:
     """Ingest verification logs: native JSON lines, OpenDKIM, OpenDMARC, rspamd, Exim, Postfix, Authentication-Results.
 
-    Ingesting a log twice, or logs that overlap, changes nothing. A malformed line never stops anything.
+    Ingesting a log twice, or logs that overlap, changes nothing. A malformed line never stops anything. Exits 65 when a
+    file is in none of these formats.
     """
     from trustgraph.ingest.logs import LogOptions, ingest_logs
 
@@ -48,8 +49,12 @@ def logs(
             _follow(store, paths, options, json)
             return
         with progress_bar("reading") as show:
+            unread = False
             for counts in ingest_logs(store, paths, options, now(), lambda name, lines: show(name, lines, 0)):
                 _print_log_counts(counts, options, json)
+                unread |= counts.format == "unknown" and counts.lines > 0
+    if unread:
+        raise typer.Exit(BadInput.exit_code)
 
 
 @app.command()
@@ -70,19 +75,21 @@ def keys(
     seconds = time.perf_counter() - started
     if json:
         print_json(asdict(counts) | {"weak": counts.weak, "seconds": round(seconds, 3)})
-        return
-    for line in describe(counts):
-        say(line)
-    say(f"took {seconds:.1f} s")
-    for problem in counts.problems:
-        note(problem)
+    else:
+        for line in describe(counts):
+            say(line)
+        say(f"took {seconds:.1f} s")
+        for problem in counts.problems:
+            note(problem)
+    if not counts.certificates:
+        raise typer.Exit(BadInput.exit_code)
 
 
 @app.command()
 def table(
     context: typer.Context,
     kind: Annotated[str, typer.Argument(help="endorsements or history")],
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet with the columns that DESIGN of the table names.")],
+    file: Annotated[Path, typer.Argument(help="CSV, or Parquet if the name ends in .parquet.")],
     json: JsonOption = False,
 ) -> None:
     """Ingest a table that you vouch for: its rows count as verified.

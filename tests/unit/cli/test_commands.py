@@ -157,9 +157,16 @@ def test_hostile_names_cannot_steer_a_terminal(trustgraph: Run) -> None:
     hostile = "log\x1b[2J\u202e"
     Path(hostile).write_text("nothing\n")
     code, out, err = trustgraph("ingest", "logs", hostile)
-    assert code == 0
+    assert code == 65
     assert "\\x1b[2J\\u202e" in out
     assert not {"\x1b", "\u202e"} & set(out + err)
+
+
+def test_a_file_without_any_key_is_bad_data(trustgraph: Run) -> None:
+    Path("keys").write_bytes(bytes(range(256)))
+    code, _, err = trustgraph("ingest", "keys", "keys")
+    assert code == 65
+    assert "expected OpenPGP public keys" in err
 
 
 def test_db_commands(trustgraph: Run) -> None:
