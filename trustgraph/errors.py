@@ -3,7 +3,7 @@
     TrustgraphError                    70  a bug, or nothing more particular
     ├── UsageError                     64  the command line asks for something impossible
     ├── BadInput                       65  a file or a value is not what it should be
-    ├── NoInput                        66  a file is not there or cannot be read
+    ├── NoInput                        66  a file is not there, or cannot be read or written
     ├── ServiceUnavailable             69  the database, a keyserver or another service does not answer
     │   └── StoreBusy                  75  somebody else holds the database; trying again helps
     ├── ConfigurationError             78  trustgraph.toml or the environment is wrong
@@ -38,7 +38,7 @@ class BadInput(TrustgraphError):
 
 
 class NoInput(TrustgraphError):
-    """A file is not there or cannot be read."""
+    """A file is not there, or cannot be read or written."""
 
     exit_code = 66
 

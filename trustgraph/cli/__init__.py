@@ -14,7 +14,7 @@ from trustgraph import __version__
 from trustgraph.cli import database, ingest, rating, report, world
 from trustgraph.cli.context import Shared
 from trustgraph.cli.output import note
-from trustgraph.errors import TrustgraphError
+from trustgraph.errors import NoInput, TrustgraphError
 
 EX_USAGE = 64
 EX_SOFTWARE = 70
@@ -82,6 +82,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a file that cannot be read or written, where nobody said so more exactly
+        note(f"error: {error.filename or 'system'}: {error.strerror or error}")
+        return NoInput.exit_code
     except Exception as error:
         if os.environ.get("TRUSTGRAPH_DEBUG"):
             raise

@@ -112,6 +112,7 @@ def test_without_an_anchor_scoring_refuses_and_says_why(trustgraph: Run) -> None
         (["nonsense"], 64, "No such command"),
         (["rating"], 64, "Missing argument"),
         (["simulate", "nonsense", "--out", "w"], 64, "baseline"),
+        (["simulate", "--hosts", "40", "--out", "README/w"], 66, "README"),
     ],
 )
 def test_errors_exit_with_their_code_and_name_the_way_out(
