@@ -61,7 +61,7 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way to end
     """Run one command line; returns the exit code."""
     try:
         code = app(arguments, standalone_mode=False)

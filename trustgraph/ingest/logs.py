@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
-from trustgraph.errors import BadInput
+from trustgraph.errors import BadInput, NoInput
 from trustgraph.ingest.formats import SAMPLE_LINES, detect, parser_named
 from trustgraph.ingest.formats.base import LogContext, LogParser, NumberedLine, Reject
 from trustgraph.ingest.formats.mailbox import maildir_messages
@@ -168,18 +168,24 @@ def _ingest_stream(
 
 
 def _ingest_maildir(writer: ObservationWriter, path: Path, options: LogOptions, progress: Progress | None) -> LogCounts:
-    counts = LogCounts(str(path), "eml")
+    counts, problems = LogCounts(str(path), "eml"), list[str]()
     parser = parser_named("eml")
 
     def observations() -> Iterator[Observation | Reject]:
         for message in maildir_messages(path):
-            with open_bytes(message) as stream:
+            try:
+                stream = open_bytes(message)
+            except NoInput:  # a mail program has moved or deleted it meanwhile
+                continue
+            with stream:
                 context = replace(options.context, written_at=UnixSeconds(written_at(message)))
-                yield from parser.parse(bounded_lines(stream), context)
+                yield from parser.parse(_whole_lines(stream, problems), context)
 
     if not any(path.glob("cur/..")) and not any(path.glob("new/..")):
         raise BadInput(f"{path}: is a directory but no Maildir (no cur/ or new/ in it)")
-    return _write(writer, observations(), options.rejects, counts, lambda: 0, progress)
+    counts = _write(writer, observations(), options.rejects, counts, lambda: 0, progress)
+    problem = f"{len(problems)} messages: {problems[0]}" if problems else ""
+    return replace(counts, problem=problem)
 
 
 def _whole_lines(stream: BinaryIO, problems: list[str]) -> Iterator[NumberedLine]:
@@ -247,7 +253,7 @@ def _append_rejects(file: Path | None, path: str, rejects: Sequence[Reject]) -> 
     """``path:line: reason`` and the line itself, bytes that are not UTF-8 escaped."""
     if file is None:
         return
-    with file.open("a", encoding="utf-8") as stream:
+    with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
         for reject in rejects:
             text = reject.line.decode("utf-8", "backslashreplace").replace("\r", "\\r")
             stream.write(f"{path}:{reject.line_number}: {reject.reason}\n\t{text}\n")

@@ -24,6 +24,9 @@ DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 STDIN = Path("-")
 
+#: Lines of a followed log handed on at once.
+_MOST_LINES = 100_000
+
 #: Larger windows than this would let a small file claim a gigabyte of memory.
 _ZSTD_WINDOW_BYTES = 1 << 27
 
@@ -75,7 +78,11 @@ def open_bytes(path: Path) -> BinaryIO:
     except OSError as error:
         raise NoInput(f"{path}: {error.strerror or error}") from None
     buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
-    head = buffered.peek(8)
+    try:
+        head = buffered.peek(8)
+    except OSError as error:
+        buffered.close()
+        raise NoInput(f"{path}: {error.strerror or error}") from None
     for magic, opener in _MAGIC:
         if head.startswith(magic):
             return io.BufferedReader(_Unpacked(opener(buffered), buffered), 1 << 18)
@@ -94,8 +101,8 @@ def bounded_lines(stream: BinaryIO) -> Iterator[NumberedLine]:
 
 
 def written_at(path: Path) -> int:
-    """The modification time of a file in Unix seconds; now for standard input."""
-    return int(time.time()) if path == STDIN else int(path.stat().st_mtime)
+    """The modification time of a file in Unix seconds; now for standard input and for what is not there yet."""
+    return int(time.time()) if path == STDIN or not path.exists() else int(path.stat().st_mtime)
 
 
 class Follower:
@@ -114,7 +121,7 @@ class Follower:
     def read(self) -> list[NumberedLine]:
         """Lines that are new since the last call; empty if there are none or the file is not there."""
         lines = self._drain() if self._stream else []
-        if self._replaced():
+        if len(lines) < _MOST_LINES and self._replaced():
             if self._stream:
                 self._stream.close()
             self._stream, self._partial, self._number = self._open(), b"", 0
@@ -129,7 +136,7 @@ class Follower:
     def _open(self) -> BinaryIO | None:
         try:
             return self._path.open("rb")
-        except FileNotFoundError:
+        except OSError:  # not there yet, or not ours to read yet
             return None
 
     def _replaced(self) -> bool:
@@ -137,7 +144,7 @@ class Follower:
             return True
         try:
             now = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             return False
         mine = os.fstat(self._stream.fileno())
         return (now.st_ino, now.st_dev) != (mine.st_ino, mine.st_dev) or now.st_size < self._stream.tell()
@@ -145,7 +152,7 @@ class Follower:
     def _drain(self) -> list[NumberedLine]:
         assert self._stream is not None  # noqa: S101 - callers checked
         lines: list[NumberedLine] = []
-        while part := self._stream.readline(MAX_LINE_BYTES):
+        while len(lines) < _MOST_LINES and (part := self._stream.readline(MAX_LINE_BYTES)):
             if part.endswith(b"\n") or len(self._partial) + len(part) >= MAX_LINE_BYTES:
                 self._number += 1
                 lines.append((self._number, (self._partial + part).rstrip(b"\r\n")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,7 +64,8 @@ def _ingest(
     add: Callable[[Store, Sequence[T], int], int],
 ) -> TableCounts:
     counts = TableCounts(str(path), kind)
-    blocks = _blocks(path, required)
+    wrong: list[str] = []
+    blocks = _blocks(path, required, wrong)
     first = next(blocks, [])
     with store.writing() as connection:
         source = record_source(connection, kind, str(path), now)
@@ -78,11 +80,19 @@ def _ingest(
                 counts = replace(counts, rejected=counts.rejected + 1, rejects=shown)
         add(store, good, source)
         counts = replace(counts, stored=counts.stored + len(good))
+    shown = tuple(f"wrong number of columns: {text[:80]!r}" for text in wrong)
+    counts = replace(
+        counts,
+        rows=counts.rows + len(wrong),
+        rejected=counts.rejected + len(wrong),
+        rejects=(*counts.rejects, *shown)[:_SHOWN_REJECTS],
+    )
     record_counts(store, source, {"rows": counts.rows, "stored": counts.stored, "rejected": counts.rejected})
     return counts
 
 
-def _blocks(path: Path, required: Sequence[str]) -> Iterator[list[Row]]:
+def _blocks(path: Path, required: Sequence[str], wrong: list[str]) -> Iterator[list[Row]]:
+    """Rows by column name; texts of rows with too few or too many columns go to ``wrong``."""
     try:
         if path.suffix == ".parquet":
             file = parquet.ParquetFile(path)
@@ -91,9 +101,13 @@ def _blocks(path: Path, required: Sequence[str]) -> Iterator[list[Row]]:
             return
         names = _header(path)
         _require(path, names, required)
-        as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-        with csv.open_csv(path, csv.ReadOptions(block_size=_BLOCK_BYTES), convert_options=as_text) as reader:
-            yield from (batch.to_pylist() for batch in reader)
+        # As octets: Arrow would give up on the whole table for one row that is not UTF-8.
+        octets = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.binary()))
+        read = csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=names, skip_rows=1)
+        skip = csv.ParseOptions(invalid_row_handler=partial(_skip, wrong))
+        with csv.open_csv(path, read, skip, octets) as reader:
+            for batch in reader:
+                yield [{name: _decoded(value) for name, value in row.items()} for row in batch.to_pylist()]
     except OSError as error:
         raise NoInput(f"{path}: cannot be read: {error}") from None
     except pa.ArrowInvalid as error:
@@ -103,7 +117,16 @@ def _blocks(path: Path, required: Sequence[str]) -> Iterator[list[Row]]:
 def _header(path: Path) -> list[str]:
     with path.open("rb") as stream:
         line = stream.readline(1 << 16)
-    return [name.strip().strip('"') for name in line.decode("utf-8", "replace").strip().split(",")]
+    return [name.strip().strip('"') for name in line.decode("utf-8-sig", "replace").strip().split(",")]
+
+
+def _skip(wrong: list[str], row: Any) -> str:
+    wrong.append(row.text)
+    return "skip"
+
+
+def _decoded(value: object) -> object:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
 def _require(path: Path, names: Sequence[str], required: Sequence[str]) -> None:
@@ -128,11 +151,15 @@ def _endorsement(row: Row) -> Endorsement:
 
 def _daily_count(row: Row) -> DailyCount:
     day = row["day"]
+    if isinstance(day, datetime):
+        day = day.date()
     if not isinstance(day, date):
         try:
             day = date.fromisoformat(_text(row, "day"))
         except ValueError:
             raise BadInput(f"day {str(day)[:40]!r}: expected YYYY-MM-DD") from None
+    if day < date(1970, 1, 1):
+        raise BadInput(f"day {day} lies before 1970")
     return DailyCount(
         Identity.parse(_text(row, "observer")),
         Identity.parse(_text(row, "subject")),

@@ -19,8 +19,8 @@ _MAX_PORT = 65_535
 
 
 def user_id_text(octets: bytes) -> str:
-    """A User ID as text; what is not UTF-8 is written ``\\xNN``."""
-    return octets.decode(errors="backslashreplace")
+    """A User ID as text; what is not UTF-8, and NUL, which not every database takes, is written ``\\xNN``."""
+    return octets.decode(errors="backslashreplace").replace("\0", "\\x00")
 
 
 def parse_user_id(text: str, revoked_at: UnixSeconds | None = None) -> UserId:

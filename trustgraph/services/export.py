@@ -13,6 +13,7 @@ from trustgraph.scoring.standing import standing_of
 from trustgraph.services.scoring import require_generation
 from trustgraph.settings import Settings
 from trustgraph.store import Store
+from trustgraph.store.certificates import scopes_in_use
 from trustgraph.store.generations import read_ratings
 from trustgraph.store.tables import read_endorsements, read_history
 
@@ -28,8 +29,8 @@ def export(store: Store, settings: Settings, kind: str, path: Path) -> int:
         raise UsageError(f"cannot export {kind!r}: expected {', '.join(KINDS)}")
     if path.suffix not in (".csv", ".parquet"):
         raise UsageError(f"{path}: expected a name that ends in .csv or .parquet")
-    table = {"endorsements": _endorsements, "history": _history}.get(kind)
-    frame = table(store) if table else _ratings(store, settings)
+    table = {"endorsements": _endorsements, "history": _history, "ratings": _ratings}[kind]
+    frame = table(store, settings)
     temporary = path.with_name(path.name + ".part")
     try:
         if path.suffix == ".csv":
@@ -42,16 +43,17 @@ def export(store: Store, settings: Settings, kind: str, path: Path) -> int:
     return len(frame)
 
 
-def _endorsements(store: Store) -> pd.DataFrame:
+def _endorsements(store: Store, settings: Settings) -> pd.DataFrame:
+    scopes, _ = scopes_in_use(store, settings.scoring.user_ids)
     frame = pd.DataFrame(
-        read_endorsements(store), columns=["endorser", "subject", "made_at", "expires_at", "amount", "depth"]
+        read_endorsements(store, scopes), columns=["endorser", "subject", "made_at", "expires_at", "amount", "depth"]
     )
     for column in ("made_at", "expires_at"):
         frame[column] = _times(frame[column])
     return frame
 
 
-def _history(store: Store) -> pd.DataFrame:
+def _history(store: Store, _settings: Settings) -> pd.DataFrame:
     frame = pd.DataFrame(read_history(store), columns=["observer", "subject", "day", "good", "spam"])
     frame["day"] = _times(frame["day"] * SECONDS_PER_DAY).str[:10]
     return frame

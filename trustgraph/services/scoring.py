@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from trustgraph.errors import BadInput, NoInput
-from trustgraph.model import Identity, IdentityKind, Rating, UnixSeconds
+from trustgraph.model import Identity, IdentityKind, Rating, UnixSeconds, parse_domain
 from trustgraph.scoring.algorithms import Algorithm, Parameters, Problem, pose
 from trustgraph.scoring.explanation import Discarded, Explanation, reason_discarded
 from trustgraph.scoring.history import HistoryParameters
@@ -141,7 +141,7 @@ def resolve(store: Store, name: str) -> list[Identity]:
     try:
         return [Identity.openpgp(name)]
     except BadInput:
-        found = identities_of_host(store, name.lower().rstrip("."))
+        found = identities_of_host(store, parse_domain(name))
     if not found:
         raise NoInput(f"{name}: neither an identity (such as dkim:example.org) nor a host that the store knows")
     return found

@@ -42,7 +42,7 @@ def insert_many(
     return inserted
 
 
-def update_on_conflict(table: sa.Table, changes: dict[str, str]) -> str:
-    """``ON CONFLICT (primary key) DO UPDATE SET …`` with one SQL expression a column."""
-    key = ", ".join(column.name for column in table.primary_key)
-    return f"ON CONFLICT ({key}) DO UPDATE SET " + ", ".join(f"{name} = {value}" for name, value in changes.items())
+def update_on_conflict(table: sa.Table, changes: dict[str, str], key: Sequence[str] = ()) -> str:
+    """``ON CONFLICT (key) DO UPDATE SET …`` with one SQL expression a column; the key is the primary one by default."""
+    columns = ", ".join(key or [column.name for column in table.primary_key])
+    return f"ON CONFLICT ({columns}) DO UPDATE SET " + ", ".join(f"{name} = {value}" for name, value in changes.items())

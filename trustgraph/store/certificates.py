@@ -174,9 +174,10 @@ def _merge_user_ids(
         for k in keys
         for u in k.user_ids
     ]
-    # A User ID that was revoked and then certified again by its owner lives again (RFC 9580 section 5.2.1.12), so the
-    # newest reading of it stands, unlike a key's revocation.
-    on_conflict = "ON CONFLICT (identity_id, digest) DO UPDATE SET revoked_at = excluded.revoked_at"
+    # An owner may certify a User ID again that he has revoked, but a copy without the revocation looks the same, and
+    # nobody may undo a revocation by leaving it out: so it stays, and who wants the name back makes a new key.
+    changes = {"revoked_at": _EARLIER.format(t="user_id", c="revoked_at")}
+    on_conflict = update_on_conflict(schema.user_id, changes, key=("identity_id", "digest"))
     columns = ("identity_id", "digest", "text", "scope", "host", "revoked_at")
     insert_many(connection, schema.user_id, columns, rows, on_conflict=on_conflict)
     table = schema.user_id.c

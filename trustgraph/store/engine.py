@@ -39,7 +39,9 @@ class Store:
     def reading(self) -> Iterator[sa.Connection]:
         """One snapshot, read only by convention."""
         with _translated(self.engine), self.engine.connect() as connection:
-            yield connection.execution_options(trustgraph_read=True)
+            # SQLite's snapshot comes with BEGIN; PostgreSQL would take a new one for every statement.
+            level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+            yield connection.execution_options(trustgraph_read=True, **level)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -132,7 +134,7 @@ def _shown(engine: sa.Engine) -> str:
 def _make_engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         raise ConfigurationError(
             f"database.url: {url!r} is not a database URL such as sqlite:///trustgraph.db"
         ) from None
@@ -142,6 +144,8 @@ def _make_engine(url: str) -> sa.Engine:
         raise ConfigurationError(f"database.url: {parsed.drivername!r} is not supported: use sqlite or postgresql")
     if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("database.url: SQLite needs a file: sqlite:///trustgraph.db")
+    if parsed.drivername == "sqlite" and parsed.query:
+        raise ConfigurationError("database.url: a sqlite URL takes no options: sqlite:///trustgraph.db")
     engine = sa.create_engine(parsed)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
@@ -174,11 +178,13 @@ def _translated(engine: sa.Engine) -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        if "locked" in reason or "busy" in reason:
+        reason = (str(error.orig).strip() or "no reason given").splitlines()[0]
+        if any(word in reason for word in ("locked", "busy", "deadlock")):
             raise StoreBusy(f"{_shown(engine)} is held by another process: {reason}") from error
         raise ServiceUnavailable(f"{_shown(engine)} does not answer: {reason}") from error
     except sa.exc.DatabaseError as error:
         if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
             raise ConfigurationError(f"{_shown(engine)}: {error.orig}") from error
+        if isinstance(error, sa.exc.ProgrammingError) and not error.statement:  # while connecting: an unknown option
+            raise ConfigurationError(f"database.url: {_shown(engine)}: {error.orig}") from error
         raise

@@ -122,16 +122,17 @@ def _insert_new(connection: sa.Connection, rows: Sequence[_Row]) -> int:
     """Insert the rows whose key is new and fold exactly those; returns how many."""
     if not rows:
         return 0
-    # Nearly every batch is all new or all known: then the driver's row count alone says what to fold.
-    attempt = connection.begin_nested()
-    inserted = _insert(connection, rows)
-    if inserted not in (0, len(rows)):
+    # Nearly every batch is all new or all known: then the driver's row count alone says what to fold. Otherwise what is
+    # known is left out, and again should a rival have inserted some of the rest meanwhile.
+    while True:
+        attempt = connection.begin_nested()
+        inserted = _insert(connection, rows)
+        if inserted in (0, len(rows)):
+            attempt.commit()
+            break
         attempt.rollback()
         known = _known_keys(connection, rows)
         rows = [row for key, row in {_key(row): row for row in reversed(rows)}.items() if key not in known]
-        inserted = _insert(connection, rows)
-    else:
-        attempt.commit()
     if inserted:
         _fold(connection, rows)
     return inserted

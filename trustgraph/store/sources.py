@@ -13,7 +13,8 @@ from trustgraph.store.engine import Store
 
 def record_source(connection: sa.Connection, kind: str, name: str, ingested_at: int) -> int:
     """A new source; ``kind`` is logs, keys, endorsements or history. Returns its number."""
-    row = connection.execute(sa.insert(schema.source).values(kind=kind, name=name, ingested_at=ingested_at))
+    shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")  # names of files are any octets
+    row = connection.execute(sa.insert(schema.source).values(kind=kind, name=shown, ingested_at=ingested_at))
     primary_key = row.inserted_primary_key
     assert primary_key is not None  # noqa: S101 - an autonumbered insert always gives it
     return int(primary_key[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -44,17 +44,18 @@ def add_history(store: Store, rows: Sequence[DailyCount], source_id: int) -> int
         return insert_many(connection, schema.reported_count, columns, values, on_conflict=on_conflict)
 
 
-def read_endorsements(store: Store) -> list[tuple[str, str, int, int | None, int, int]]:
-    """(endorser, subject, made_at, expires_at, amount, depth) of every stored certification that was not revoked.
+def read_endorsements(store: Store, scopes: Collection[int] = (0,)) -> list[tuple[str, str, int, int | None, int, int]]:
+    """(endorser, subject, made_at, expires_at, amount, depth) of these scopes' certifications that nobody revoked.
 
-    Over several User IDs of one subject only the longest-lived of the newest is given.
+    Of several made at once, over several User IDs of one subject, the longest-lived is given.
     """
     c, e, s = schema.certification.c, schema.identity.alias("e"), schema.identity.alias("s")
     query = (
         sa.select(e.c.name, s.c.name, c.made_at, c.expires_at, c.amount, c.depth)
         .select_from(schema.certification.join(e, e.c.id == c.endorser_id).join(s, s.c.id == c.subject_id))
-        .where(c.revoked_at.is_(None), ~c.weak)
-        .order_by(s.c.name, e.c.name, c.made_at, c.expires_at)
+        .outerjoin(schema.user_id, schema.user_id.c.id == c.user_id_id)
+        .where(c.revoked_at.is_(None), ~c.weak, c.scope.in_(scopes), schema.user_id.c.revoked_at.is_(None))
+        .order_by(s.c.name, e.c.name, c.made_at, c.expires_at.is_(None), c.expires_at)
     )
     with store.reading() as connection:
         rows = {(row[0], row[1], row[2]): tuple(row) for row in connection.execute(query)}

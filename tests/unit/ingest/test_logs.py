@@ -128,7 +128,7 @@ def test_an_endless_line_is_cut_and_the_next_one_read(tmp_path: Path) -> None:
     assert [(number, len(text)) for number, text in lines] == [(1, MAX_LINE_BYTES), (2, 4)]
 
 
-def follow(store: Store, path: Path, *steps: Callable[[], object]) -> LogCounts:
+def follow(store: Store, path: Path, *steps: Callable[[], object], format_name: str = "auto") -> LogCounts:
     """Follow a log; each time it has nothing new the next step happens; after the last, stop."""
     remaining = iter(steps)
 
@@ -138,7 +138,7 @@ def follow(store: Store, path: Path, *steps: Callable[[], object]) -> LogCounts:
             step()
         return step is not None
 
-    return follow_log(store, path, LogOptions(LogContext()), wait)
+    return follow_log(store, path, LogOptions(LogContext(), format_name), wait)
 
 
 def append(path: Path, data: bytes) -> None:
@@ -181,6 +181,23 @@ def test_following_goes_on_after_rotation_and_truncation(store: Store, tmp_path:
     assert counts.format == "native"
 
 
-def test_following_waits_for_a_log_that_is_not_there_yet(store: Store, tmp_path: Path) -> None:
-    follow(store, tmp_path / "log", lambda: append(tmp_path / "log", line(1)))
+@pytest.mark.parametrize("format_name", ["auto", "native"])
+def test_following_waits_for_a_log_that_is_not_there_yet(store: Store, tmp_path: Path, format_name: str) -> None:
+    follow(store, tmp_path / "log", lambda: append(tmp_path / "log", line(1)), format_name=format_name)
     assert good_mails(store) == 1
+
+
+def test_a_damaged_message_in_a_maildir_costs_only_itself(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "mail" / "cur").mkdir(parents=True)
+    (tmp_path / "mail" / "new").mkdir()
+    (tmp_path / "mail" / "new" / "a").write_bytes(b"\x1f\x8b\x08garbage")
+    (tmp_path / "mail" / "new" / "b").write_bytes(
+        b"Authentication-Results: mx1.example.org; dkim=pass header.d=example.com\n"
+        b"Received: from out.example.com (out.example.com [192.0.2.1])\n"
+        b" by mx1.example.org; Sun, 1 Nov 2026 10:00:00 +0000\n"
+        b"Message-ID: <a@example.com>\n\nhello\n"
+    )
+    options = LogOptions(LogContext("mx1.example.org", authserv_ids=frozenset({"mx1.example.org"})))
+    (counts,) = ingest_logs(store, [tmp_path / "mail"], options, NOW)
+    assert counts.new == 1
+    assert "1 messages: damaged" in counts.problem

@@ -86,6 +86,13 @@ def test_the_newest_self_signature_says_when_a_key_expires(
     assert key_times(store, "a") == (3_000, NEVER)
 
 
+def test_a_user_id_revocation_stays_when_a_later_copy_leaves_it_out(store: Store) -> None:
+    gone = replace(B.user_ids[0], revoked_at=UnixSeconds(700))
+    for user_id in (B.user_ids[0], gone, B.user_ids[0]):
+        add(store, (A, []), (replace(B, user_ids=(user_id,)), [VOUCH]))
+    assert live(store) == [0]
+
+
 def test_a_certification_revocation_stays_too(store: Store) -> None:
     add(store, (A, []), (B, [replace(VOUCH, revoked_at=UnixSeconds(800))]))
     add(store, (B, [VOUCH]))

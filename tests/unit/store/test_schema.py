@@ -42,7 +42,10 @@ def test_another_version_is_refused(store: Store, url: str) -> None:
         open_store(url)
 
 
-@pytest.mark.parametrize("url", ["", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "nonsense"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "mysql://x/y", "sqlite://", "sqlite:///:memory:", "nonsense", "postgresql://h:port/x", "sqlite:///x?y=z"],
+)
 def test_a_url_that_cannot_be_one_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"database\.url"):
         open_store(url)
@@ -71,8 +74,6 @@ def test_a_database_that_another_process_holds_is_busy(tmp_path: Path, monkeypat
 
 
 def test_a_reader_sees_one_moment(store: Store) -> None:
-    if not store.is_sqlite:
-        return
     insert = sa.text("INSERT INTO fact (name, value) VALUES (:n, '1')")
     rows = sa.text("SELECT count(*) FROM fact")
     with store.reading() as reader:
