@@ -30,14 +30,29 @@ def simulate(
     hosts: Annotated[int, typer.Option(min=40, help="Hosts, relays included.")] = 150,
     relays: Annotated[int, typer.Option(min=0, help="Spam relays among them.")] = 20,
     ring: Annotated[int, typer.Option(min=0, help="Relays that form one ring.")] = 8,
-    days: Annotated[int, typer.Option(min=1, help="Days of logs.")] = 30,
+    traitors: Annotated[int, typer.Option(min=0, help="Hosts that turn after a good history.")] = 1,
+    newcomers: Annotated[int, typer.Option(min=0, help="Honest hosts that appear during the logs.")] = 8,
+    impersonators: Annotated[int, typer.Option(min=0, help="Second keys for known hosts.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="Days of logs.")] = 30,
+    messages: Annotated[int, typer.Option(min=1, help="Messages in all logs together, about.")] = 14_500,
     json: JsonOption = False,
 ) -> None:
     """Make a mail world with a known truth: keyring, logs in three formats, truth table."""
     from trustgraph.lab.world import Parameters
     from trustgraph.lab.writing import simulate as run_simulation
 
-    written = run_simulation(scenario, Parameters(seed=seed, hosts=hosts, relays=relays, ring=ring, days=days), out)
+    parameters = Parameters(
+        seed=seed,
+        hosts=hosts,
+        relays=relays,
+        ring=ring,
+        traitors=traitors,
+        newcomers=newcomers,
+        impersonators=impersonators,
+        days=days,
+        messages=messages,
+    )
+    written = run_simulation(scenario, parameters, out)
     if json:
         print_json({"directory": str(written.directory), "scenario": written.scenario, **written.counts})
         return
