@@ -19,7 +19,14 @@ from functools import lru_cache
 from trustgraph.errors import BadInput
 from trustgraph.ingest.formats.base import LogContext, LogParser, NumberedLine, Reject, line_reference
 from trustgraph.ingest.formats.local_time import local_time
-from trustgraph.ingest.formats.rspamd_task import Authentication, Task, authentication, observations_of, outcome_of
+from trustgraph.ingest.formats.rspamd_task import (
+    Authentication,
+    Task,
+    authentication,
+    make_task,
+    observations_of,
+    outcome_of,
+)
 from trustgraph.ingest.formats.syslog import LogClock, read_line
 from trustgraph.model import Observation, Outcome, UnixSeconds, parse_domain
 
@@ -99,14 +106,17 @@ def _task_in(line: bytes, found: re.Match[bytes], at: UnixSeconds, observer: str
         raise BadInput("' (default: ' more than once: a sender imitates the log")
     message_id, queue_id, ip, sender, action = found.groups(b"")[-5:]
     virus = action != _NO_ACTION and b"VIRUS(" in line
-    return Task(
-        at,
-        observer,
-        _message(message_id, queue_id) or line_reference(line),
-        _outcome(action, virus),
-        _authentication(_watched(line, found.end() - 1)),
-        "" if ip == _UNDEFINED else ip.decode("ascii", "replace"),
-        sender.decode("utf-8", "replace"),
+    return make_task(
+        (
+            at,
+            observer,
+            _message(message_id, queue_id) or line_reference(line),
+            _outcome(action, virus),
+            _authentication(_watched(line, found.end() - 1)),
+            "" if ip == _UNDEFINED else ip.decode("ascii", "replace"),
+            sender.decode("utf-8", "replace"),
+            "",
+        )
     )
 
 

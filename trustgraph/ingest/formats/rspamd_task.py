@@ -26,8 +26,8 @@ RDNS_DNSFAIL         temperror  the client's address
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from trustgraph.errors import BadInput
@@ -93,6 +93,10 @@ class Task(NamedTuple):
     client_ip: str = ""
     sender: str = ""
     host: str = ""
+
+
+#: A task of the tuple of its fields, without a call of Python's own.
+make_task: Callable[[tuple[int, str, str, Outcome, Authentication, str, str, str]], Task] = partial(tuple.__new__, Task)
 
 
 def observations_of(task: Task, line_number: int, line: bytes) -> list[Observation | Reject]:
