@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import need
 from trustgraph.ingest.keys import KeyringCounts, ingest_keys
 from trustgraph.model import Certification, HostKey, UnixSeconds, from_rfc3339
-from trustgraph.openpgp.certificate import KeyPolicy
+from trustgraph.openpgp.selfsigned import KeyPolicy
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "openpgp"
 DEBIAN = Path("/usr/share/keyrings/debian-keyring.gpg")

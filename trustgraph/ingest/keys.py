@@ -18,12 +18,13 @@ from trustgraph.errors import UsageError
 from trustgraph.ingest.source import DAMAGED, STDIN, open_bytes
 from trustgraph.model import Certification, HostKey
 from trustgraph.openpgp.armor import open_blocks
-from trustgraph.openpgp.certificate import Certificate, Facts, KeyPolicy
+from trustgraph.openpgp.certificate import Certificate, Facts
 from trustgraph.openpgp.framing import ALL_TAGS, CHUNK_BYTES, Packet, Tag, read_packets
 from trustgraph.openpgp.issuers import IssuerIndex, primary_keys
 from trustgraph.openpgp.parallel import BATCH_JOBS, verify_batches
 from trustgraph.openpgp.publickey import PublicKey, parse_public_key
 from trustgraph.openpgp.sections import Fate, Section, read_sections
+from trustgraph.openpgp.selfsigned import KeyPolicy
 from trustgraph.openpgp.verification import Job, Verdict
 
 MAX_PROBLEMS = 1000

@@ -14,14 +14,10 @@ from trustgraph.model import Certification, HostKey, UnixSeconds
 from trustgraph.openpgp.digest import SHA1
 from trustgraph.openpgp.publickey import PublicKey
 from trustgraph.openpgp.sections import Candidate, Fate, Section
-from trustgraph.openpgp.signature import SignatureType, Statement
+from trustgraph.openpgp.selfsigned import Authority, KeyPolicy, is_hard, is_in_force
+from trustgraph.openpgp.signature import SignatureType
 from trustgraph.openpgp.userid import parse_user_id, user_id_text
 from trustgraph.openpgp.verification import Verdict
-
-#: 2013-02-01 and 2023-02-01, the days from which Sequoia's standard policy takes SHA-1 for broken where collisions
-#: and where second pre-images would forge a signature: over what strangers wrote, and over one's own key.
-SHA1_CUTOFF = UnixSeconds(1_359_676_800)
-SHA1_OWN_CUTOFF = UnixSeconds(1_675_209_600)
 
 #: Certifications and revocations kept of one issuer over one User ID: the newest.
 MAX_PER_ISSUER = 16
@@ -31,24 +27,6 @@ MAX_PER_ISSUER = 16
 MAX_USER_IDS = 1_000
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 _GIVEN_BYTES = 600
-
-#: RFC 9580 section 5.2.3.31: superseded and retired. What the key signed before stays good; every other reason, an
-#: unknown one and none at all may mean a thief.
-_SOFT_REASONS = frozenset({1, 3})
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPolicy:
-    """What counts. ``at`` is the reference time, at which self-signatures must be in force and expiry is counted.
-
-    A certification made with SHA-1 after ``sha1_cutoff`` is weak; a self-signature made with it after
-    ``sha1_own_cutoff`` does not count. ``workers`` is the number of verifying processes, 1 for none beside this one.
-    """
-
-    at: UnixSeconds
-    sha1_cutoff: UnixSeconds = SHA1_CUTOFF
-    sha1_own_cutoff: UnixSeconds = SHA1_OWN_CUTOFF
-    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +83,7 @@ class Certificate:
         self._packets = 0
         self._kept_bytes = 0
         self._claimed = 0
-        self._expiry = _Expiry(key)
+        self._authority = Authority(key)
         self._revoked_at: UnixSeconds | None = None
         self._hard_revoked = False
 
@@ -149,32 +127,26 @@ class Certificate:
             key_id=key.key_id,
             key_packet=key.packet,
             created_at=key.created_at,
-            expires_at=self._expiry.expires_at(),
+            expires_at=self._authority.expires_at(),
             revoked_at=self._revoked_at,
             hard_revoked=self._hard_revoked,
-            self_signed_at=self._expiry.self_signed_at(),
+            self_signed_at=self._authority.self_signed_at(),
             user_ids=tuple(
                 parse_user_id(user_id_text(octets), _own_revocation(state)) for octets, state in claimed.items()
             ),
         )
 
     def _is_own_in_force(self, candidate: Candidate, verdict: Verdict) -> bool:
-        statement, type_ = candidate.statement, candidate.signature.type
-        if verdict not in (Verdict.GOOD, Verdict.WEAK_KEY) or statement.not_understood:
-            return False
-        if type_ in (SignatureType.KEY_REVOCATION, SignatureType.CERTIFICATION_REVOCATION):
-            return True
-        if candidate.signature.hash_algorithm == SHA1 and statement.made_at > self._policy.sha1_own_cutoff:
-            return False
-        return self._key.created_at <= statement.made_at <= self._policy.at and not _is_over(statement, self._policy.at)
+        verified = verdict in (Verdict.GOOD, Verdict.WEAK_KEY)
+        return verified and is_in_force(candidate.signature, candidate.statement, self._key, self._policy)
 
     def _add_own(self, user_id: bytes | None, candidate: Candidate) -> None:
         statement, type_ = candidate.statement, candidate.signature.type
         if type_ == SignatureType.KEY_REVOCATION:
-            self._hard_revoked |= statement.revocation_reason not in _SOFT_REASONS
+            self._hard_revoked |= is_hard(statement)
             self._revoked_at = min(self._revoked_at or statement.made_at, statement.made_at)
         elif user_id is None:
-            self._expiry.add_direct(statement)
+            self._authority.add_direct(statement)
         else:
             state = self._state(user_id)
             if self._claimed >= MAX_USER_IDS and not state.is_claimed():
@@ -184,7 +156,7 @@ class Certificate:
                 state.own_revoked_at = max(state.own_revoked_at, statement.made_at)
             else:
                 state.own_made_at = max(state.own_made_at, statement.made_at)
-                self._expiry.add_user_id(statement)
+                self._authority.add_user_id(statement)
 
     def _add_given(self, user_id: bytes, candidate: Candidate, issuer: PublicKey, verdict: Verdict) -> None:
         fate = self._judge_given(candidate, issuer, verdict)
@@ -250,50 +222,6 @@ class Certificate:
         return _Given(statement.made_at, identity, fate, certification)
 
 
-class _Expiry:
-    """When a key expires: as its newest self-signature says (RFC 9580 section 5.2.3.13).
-
-    In a version 6 certificate that is a direct-key signature where there is one (section 10.1.1).
-    """
-
-    def __init__(self, key: PublicKey) -> None:
-        self._key = key
-        self._direct: Statement | None = None
-        self._over_user_id: Statement | None = None
-
-    def add_direct(self, statement: Statement) -> None:
-        """A direct-key signature of the key over itself."""
-        self._direct = _newer(self._direct, statement)
-
-    def add_user_id(self, statement: Statement) -> None:
-        """A self-certification."""
-        self._over_user_id = _newer(self._over_user_id, statement)
-
-    def expires_at(self) -> UnixSeconds | None:
-        """None when it does not expire."""
-        authority = self._authority()
-        if authority is None or authority.key_expires_in is None:
-            return None
-        return UnixSeconds(self._key.created_at + authority.key_expires_in)
-
-    def self_signed_at(self) -> UnixSeconds:
-        """The time of the signature that says so; 0 if there is none."""
-        authority = self._authority()
-        return authority.made_at if authority else UnixSeconds(0)
-
-    def _authority(self) -> Statement | None:
-        if self._direct is None or self._over_user_id is None or self._key.version == 6:
-            return self._direct or self._over_user_id
-        return _newer(self._direct, self._over_user_id)
-
-
-def _newer(known: Statement | None, other: Statement) -> Statement:
-    """The newer one; of two equally old ones that which ends the key sooner, so that order does not matter."""
-    if known is None or other.made_at != known.made_at:
-        return other if known is None or other.made_at > known.made_at else known
-    return min(known, other, key=lambda one: one.key_expires_in or 1 << 32)
-
-
 def _outcome(candidate: Candidate, verdicts: list[Verdict]) -> tuple[PublicKey, Verdict]:
     """The key that made the signature; if none did, the first with the first verdict."""
     for issuer, verdict in zip(candidate.issuers, verdicts, strict=True):
@@ -321,10 +249,6 @@ def _revoked(certification: Certification, revocations: list[_Given]) -> Certifi
 def _own_revocation(state: _UserIdState) -> UnixSeconds | None:
     """A User ID is revoked unless it was certified anew afterwards."""
     return UnixSeconds(state.own_revoked_at) if state.own_revoked_at >= max(state.own_made_at, 0) else None
-
-
-def _is_over(statement: Statement, at: UnixSeconds) -> bool:
-    return statement.expires_in is not None and statement.made_at + statement.expires_in <= at
 
 
 def _expired(certification: Certification, at: UnixSeconds) -> bool:

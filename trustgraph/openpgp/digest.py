@@ -17,10 +17,11 @@ BROKEN_HASHES = frozenset({1, 3})
 
 
 class Subject(NamedTuple):
-    """What is signed: a primary key, or a key and a User ID's octets."""
+    """What is signed: a primary key, or a key and a User ID's octets, or a key and a subkey."""
 
     key: PublicKey
-    user_id: bytes | None
+    user_id: bytes | None = None
+    subkey: PublicKey | None = None
 
 
 def digest(signature: Signature, subject: Subject) -> bytes | None:
@@ -40,6 +41,8 @@ def digest(signature: Signature, subject: Subject) -> bytes | None:
 def _digest(signature: Signature, subject: Subject, key_form: int) -> bytes:
     context = hashlib.new(HASHES[signature.hash_algorithm], signature.salt, usedforsecurity=False)
     context.update(hashed_form(key_form, subject.key.packet))
+    if subject.subkey is not None:
+        context.update(hashed_form(key_form, subject.subkey.packet))
     if subject.user_id is not None:
         context.update(b"\xb4" + len(subject.user_id).to_bytes(4) + subject.user_id)
     context.update(signature.hashed)

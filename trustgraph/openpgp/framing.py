@@ -74,13 +74,18 @@ _LONGEST_KEY_START = 12
 Report = Callable[[str], None]
 
 
-def read_packets(stream: BinaryIO, report: Report, wanted: frozenset[Tag] = ALL_TAGS) -> Iterator[Packet]:
+def read_packets(
+    stream: BinaryIO, report: Report, wanted: frozenset[Tag] = ALL_TAGS, *, with_subkeys: bool = False
+) -> Iterator[Packet]:
     """The ``wanted`` packets of a stream in order. ``report`` gets one line for each place that could not be read.
 
-    Never raises on what it reads; whatever ``stream.read`` raises goes through.
+    ``with_subkeys`` gives the bodies of public subkeys too, for handing a certificate on whole. Never raises on what
+    it reads; whatever ``stream.read`` raises goes through.
     """
     window = _Window(stream)
-    limits = {int(tag): (tag, _BODY_LIMITS.get(tag, 0)) for tag in wanted}
+    unread = _UNREAD - {Tag.PUBLIC_SUBKEY} if with_subkeys else _UNREAD
+    body_limits = _BODY_LIMITS | {Tag.PUBLIC_SUBKEY: MAX_KEY_BYTES} if with_subkeys else _BODY_LIMITS
+    limits = {int(tag): (tag, body_limits.get(tag, 0)) for tag in wanted}
     last = b""
     returns = 0
     while head := window.peek(6):
@@ -103,9 +108,30 @@ def read_packets(stream: BinaryIO, report: Report, wanted: frozenset[Tag] = ALL_
             if returns > MAX_RETURNS or not window.go_to(start + size) or not window.find_key():
                 return
         elif tag is not None:
-            if limit < length and tag not in _UNREAD:
+            if limit < length and tag not in unread:
                 report(f"byte {start:,}: {_name(tag)} of {length:,} bytes skipped: at most {limit:,} are read")
-            yield Packet(tag, last if length <= limit and tag not in _UNREAD else None)
+            yield Packet(tag, last if length <= limit and tag not in unread else None)
+
+
+def sole_packet(octets: bytes) -> Packet | None:
+    """The packet that these octets are, no more and no less; None if they are not one."""
+    header = _parse_header(octets) if octets else None
+    if header is None or header[0] not in frozenset(Tag) or header[1] + header[2] != len(octets):
+        return None
+    return Packet(Tag(header[0]), octets[header[1] :])
+
+
+def serialise(packet: Packet) -> bytes:
+    """A packet with a new-format header of the shortest length (section 4.2.1)."""
+    body = packet.body or b""
+    size = len(body)
+    if size < 192:
+        length = bytes((size,))
+    elif size < 8384:
+        length = ((size - 192) + (192 << 8)).to_bytes(2)
+    else:
+        length = b"\xff" + size.to_bytes(4)
+    return bytes((0xC0 | packet.tag,)) + length + body
 
 
 def _name(tag: Tag) -> str:

@@ -17,7 +17,14 @@ from enum import IntEnum
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pgpy import PGPUID, PGPKey, PGPSignature
-from pgpy.constants import HashAlgorithm, KeyFlags, RevocationReason, SignatureType, SymmetricKeyAlgorithm
+from pgpy.constants import (
+    HashAlgorithm,
+    KeyFlags,
+    PubKeyAlgorithm,
+    RevocationReason,
+    SignatureType,
+    SymmetricKeyAlgorithm,
+)
 from pgpy.errors import PGPDecryptionError, PGPError
 
 from trustgraph.errors import BadInput
@@ -98,17 +105,21 @@ def new_host_key(
     expires_at: UnixSeconds | None = None,
     postmaster: bool = False,
     seed: bytes | None = None,
+    rsa_bits: int = 0,
 ) -> SecretHostKey:
-    """An Ed25519 primary key that certifies and signs, with the User ID ``smtp://<host>``.
+    """A primary key that certifies and signs, Ed25519 or RSA of ``rsa_bits``, with the User ID ``smtp://<host>``.
 
-    ``postmaster`` adds ``<postmaster@host>`` for keyservers that index only mailboxes. With ``seed`` (32 octets) the
-    key is made from it and is the same every time: for tests and simulated worlds, never for a real host. Raises
-    :class:`BadInput` for a host that is no domain name, a seed of another length or an expiry that is not later.
+    ``postmaster`` adds ``<postmaster@host>`` for keyservers that index only mailboxes. With ``seed`` (32 octets) an
+    Ed25519 key is made from it and is the same every time: for tests and simulated worlds, never for a real host.
+    Raises :class:`BadInput` for a host that is no domain name, a seed of another length or an expiry that is not later.
     """
     fqdn = parse_domain(host)
     if seed is not None and len(seed) != SEED_OCTETS:
         raise BadInput(f"a seed has {SEED_OCTETS} octets, not {len(seed)}")
-    key, _ = PGPKey.from_blob(_secret_key_packet(seed or secrets.token_bytes(SEED_OCTETS), created_at))
+    if rsa_bits:
+        key = PGPKey.new(PubKeyAlgorithm.RSAEncryptOrSign, rsa_bits, created=_moment(created_at))
+    else:
+        key, _ = PGPKey.from_blob(_secret_key_packet(seed or secrets.token_bytes(SEED_OCTETS), created_at))
     options = {"created": _moment(created_at), "hash": HashAlgorithm.SHA256, "hashes": _HASHES}
     options |= {"usage": {KeyFlags.Certify, KeyFlags.Sign}, "key_expiration": _lifetime(created_at, expires_at)}
     key.add_uid(PGPUID.new(f"smtp://{fqdn}"), primary=True, **options)
@@ -136,6 +147,15 @@ def read_certificate(blob: bytes) -> Certificate:
     """
     key = _parse(blob)
     return Certificate(key if key.is_public else key.pubkey)
+
+
+def add_host(key: SecretHostKey, host: str, made_at: UnixSeconds) -> None:
+    """Give a key made elsewhere the User ID ``smtp://<host>``. Raises :class:`BadInput` for a host that is none."""
+    _require_alive(key, made_at)
+    user_id = PGPUID.new(f"smtp://{parse_domain(host)}")
+    options = {"created": _moment(made_at), "hash": HashAlgorithm.SHA256, "hashes": _HASHES}
+    with _unlocked(key) as opened:
+        opened.add_uid(user_id, usage={KeyFlags.Certify, KeyFlags.Sign}, **options)
 
 
 def certify(
@@ -207,6 +227,11 @@ def revoke_key(
     return _attach(certificate._key, _revocation(key, certificate._key, revoked_at, reason, comment))
 
 
+def attach_revocation(key: SecretHostKey, packet: bytes) -> None:
+    """Put a revocation made by :func:`revoke_key` into the secret key's own file, so that it signs no more."""
+    _attach(key._key, PGPSignature.from_blob(packet))
+
+
 def export_public(certificate: Certificate, *, armored: bool = False) -> bytes:
     """The certificate with everything attached to it, as packets or as ASCII armor (RFC 9580 section 6)."""
     return str(certificate._key).encode("ascii") if armored else bytes(certificate._key)
@@ -215,12 +240,10 @@ def export_public(certificate: Certificate, *, armored: bool = False) -> bytes:
 def export_secret(key: SecretHostKey, *, passphrase: str = "", armored: bool = False) -> bytes:
     """The secret key for the host key file, under AES-256 when there is a passphrase. Only for a file of mode 0600.
 
-    Raises :class:`BadInput` for a key that was loaded locked: its file already holds it.
+    A key that was loaded locked stays locked as it was.
     """
-    if key._key.is_protected:
-        raise BadInput("this key is locked: copy its file instead")
     copy, _ = PGPKey.from_blob(bytes(key._key))
-    if passphrase:
+    if passphrase and not copy.is_protected:
         copy.protect(passphrase, SymmetricKeyAlgorithm.AES256, HashAlgorithm.SHA256)
     return str(copy).encode("ascii") if armored else bytes(copy)
 

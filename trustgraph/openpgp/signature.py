@@ -2,7 +2,7 @@
 
 Reading goes in two steps, because most signatures of a flooded key are by nobody known: :func:`parse_signature` cuts a
 packet into its parts and finds the issuer, :func:`parse_statement` reads what the hashed area says. The unhashed area
-proves nothing and is asked for the issuer alone, which verification then confirms.
+proves nothing: it is asked for the issuer and for embedded signatures, which verification then confirms.
 """
 
 from __future__ import annotations
@@ -24,14 +24,18 @@ SALT_BYTES = {8: 16, 9: 24, 10: 32, 11: 16, 12: 16, 14: 32}
 
 
 class SignatureType(IntEnum):
-    """Signature types over a primary key and its User IDs (section 5.2.1)."""
+    """Signature types over a document, a key and its User IDs (section 5.2.1)."""
 
     GENERIC = 0x10
     PERSONA = 0x11
     CASUAL = 0x12
     POSITIVE = 0x13
+    BINARY = 0x00
+    SUBKEY_BINDING = 0x18
+    PRIMARY_KEY_BINDING = 0x19
     DIRECT_KEY = 0x1F
     KEY_REVOCATION = 0x20
+    SUBKEY_REVOCATION = 0x28
     CERTIFICATION_REVOCATION = 0x30
 
 
@@ -49,13 +53,15 @@ class Subpacket(IntEnum):
     KEY_EXPIRATION_TIME = 9
     ISSUER_KEY_ID = 16
     NOTATION = 20
+    KEY_FLAGS = 27
     REVOCATION_REASON = 29
+    EMBEDDED_SIGNATURE = 32
     ISSUER_FINGERPRINT = 33
 
 
 #: Types that may be critical without stopping us: those acted on, and those that speak to other uses of the key than
 #: certification (preferences, features, flags, policy URI, keyserver hints, embedded signatures).
-_UNDERSTOOD = frozenset(Subpacket) | {7, 11, 12, 21, 22, 23, 24, 25, 26, 27, 28, 30, 32, 34, 35, 39}
+_UNDERSTOOD = frozenset(Subpacket) | {7, 11, 12, 21, 22, 23, 24, 25, 26, 28, 30, 34, 35, 39}
 
 _RawSubpacket = tuple[int, bool, bytes]
 
@@ -64,8 +70,8 @@ class Signature(NamedTuple):
     """A version 4 or 6 signature packet, cut but not interpreted.
 
     ``hashed`` runs from the version to the end of the hashed area: what the trailer covers (section 5.2.4).
-    ``material`` is the signature itself. ``issuer_fingerprint`` and ``issuer_key_id`` are lower-case hex as claimed,
-    empty when absent; at least one is there.
+    ``material`` is the signature itself. ``subpackets`` are the hashed ones. ``issuer_fingerprint`` and
+    ``issuer_key_id`` are lower-case hex as claimed, empty when absent; at least one is there.
     """
 
     version: int
@@ -77,6 +83,7 @@ class Signature(NamedTuple):
     salt: bytes
     material: bytes
     subpackets: tuple[_RawSubpacket, ...]
+    unhashed: tuple[_RawSubpacket, ...]
     issuer_fingerprint: str
     issuer_key_id: str
 
@@ -85,7 +92,8 @@ class Statement(NamedTuple):
     """What the hashed area of a signature says. Durations are seconds, None when they do not end.
 
     ``not_understood`` names the critical subpacket or notation for whose sake the signature does not count (RFC 9580
-    section 5.2.3.7), empty if there is none. ``revocation_reason`` is None when the subpacket is absent.
+    section 5.2.3.7), empty if there is none. ``revocation_reason`` and ``key_flags`` (the first octet, section
+    5.2.3.29) are None when the subpacket is absent.
     """
 
     made_at: UnixSeconds
@@ -96,6 +104,7 @@ class Statement(NamedTuple):
     regex: str = ""
     key_expires_in: int | None = None
     revocation_reason: int | None = None
+    key_flags: int | None = None
     notations: tuple[tuple[str, str], ...] = ()
     not_understood: str = ""
 
@@ -110,7 +119,8 @@ def parse_signature(packet: bytes) -> Signature:
     unhashed_end, unhashed_area = _area(packet, hashed_end, width)
     subpackets = _subpackets(hashed_area)
     salt, material_at = _salt(packet, version, unhashed_end + 2)
-    fingerprint, key_id = _issuer(version, subpackets, _subpackets(unhashed_area))
+    unhashed = _subpackets(unhashed_area)
+    fingerprint, key_id = _issuer(version, subpackets, unhashed)
     return Signature(
         version=version,
         type=packet[1],
@@ -121,6 +131,7 @@ def parse_signature(packet: bytes) -> Signature:
         salt=salt,
         material=packet[material_at:],
         subpackets=tuple(subpackets),
+        unhashed=tuple(unhashed),
         issuer_fingerprint=fingerprint,
         issuer_key_id=key_id,
     )
@@ -138,6 +149,7 @@ def parse_statement(signature: Signature) -> Statement:
     if trust is not None and len(trust) != 2:
         raise BadInput("trust subpacket is not 2 bytes long")
     reason = last.get(Subpacket.REVOCATION_REASON)
+    flags = last.get(Subpacket.KEY_FLAGS)
     return Statement(
         made_at=UnixSeconds(_number(last, Subpacket.CREATION_TIME, 4)),
         expires_in=_number(last, Subpacket.EXPIRATION_TIME, 4) or None,
@@ -147,6 +159,7 @@ def parse_statement(signature: Signature) -> Statement:
         regex=_regex(last.get(Subpacket.REGEX, b"")),
         key_expires_in=_number(last, Subpacket.KEY_EXPIRATION_TIME, 4) or None,
         revocation_reason=reason[0] if reason else None,
+        key_flags=None if flags is None else int.from_bytes(flags[:1]),
         notations=_notations(signature.subpackets),
         not_understood=_not_understood(signature.subpackets),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from trustgraph.errors import BadInput, ConfigurationError
 from trustgraph.ingest.keys import KeyringCounts, Progress, ingest_keys
 from trustgraph.model import UnixSeconds, from_rfc3339
-from trustgraph.openpgp.certificate import KeyPolicy
+from trustgraph.openpgp.selfsigned import KeyPolicy
 from trustgraph.settings import Settings
 from trustgraph.store import Store
 from trustgraph.store.certificates import CertificateStore

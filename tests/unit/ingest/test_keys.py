@@ -14,7 +14,7 @@ import zstandard
 from trustgraph.errors import NoInput, UsageError
 from trustgraph.ingest.keys import KeyringCounts, ingest_keys
 from trustgraph.model import Certification, HostKey, UnixSeconds
-from trustgraph.openpgp.certificate import KeyPolicy
+from trustgraph.openpgp.selfsigned import KeyPolicy
 from trustgraph.openpgp.sections import Fate
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "openpgp"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from tests.unit.openpgp.openpgp_maker import BORN
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.armor import open_blocks
-from trustgraph.openpgp.certificate import Certificate, Facts, KeyPolicy
+from trustgraph.openpgp.certificate import Certificate, Facts
+from trustgraph.openpgp.selfsigned import KeyPolicy
 from trustgraph.openpgp.framing import Tag, read_packets
 from trustgraph.openpgp.issuers import IssuerIndex, primary_keys
 from trustgraph.openpgp.publickey import parse_public_key

@@ -21,7 +21,8 @@ from tests.unit.openpgp.openpgp_maker import (
 )
 from tests.unit.openpgp.openpgp_reading import LATER, read
 from trustgraph.model import Certification, HostKey, UserIdScope
-from trustgraph.openpgp.certificate import MAX_PER_ISSUER, SHA1_CUTOFF, SHA1_OWN_CUTOFF
+from trustgraph.openpgp.certificate import MAX_PER_ISSUER
+from trustgraph.openpgp.selfsigned import SHA1_CUTOFF, SHA1_OWN_CUTOFF
 from trustgraph.openpgp.signature import MAX_NOTATIONS, MAX_REGEX_BYTES, MAX_SUBPACKETS
 
 HOST = "smtp://mx.example.org"
