@@ -24,6 +24,7 @@ PACKAGES = {
     "postfix": "postfix",
     "postgres": "postgresql",
     "gpg": "gnupg",
+    "sks": "sks",
     "sq": "sq",
 }
 
@@ -39,12 +40,21 @@ def find_program(name: str) -> str | None:
 @pytest.fixture
 def require(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """``require("opendkim")`` gives its path, or skips (or, where servers are required, fails) the test."""
+    return _requiring(request.node.nodeid)
 
+
+@pytest.fixture(scope="module")
+def require_for_module(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """The same for what a whole module shares."""
+    return _requiring(request.node.nodeid)
+
+
+def _requiring(test: str) -> Callable[[str], str]:
     def check(name: str) -> str:
         found = find_program(name)
         if found:
             return found
-        need(request.node.nodeid, f"{name} (Debian package {PACKAGES[name]})")
+        need(test, f"{name} (Debian package {PACKAGES[name]})")
         raise AssertionError("unreachable")
 
     return check
