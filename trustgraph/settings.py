@@ -6,6 +6,7 @@ written "15m", "24h", "7d" and sizes "1MiB"; here they are numbers with the unit
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -18,7 +19,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from trustgraph.errors import BadInput, ConfigurationError, NoInput
-from trustgraph.model import Identity, parse_domain
+from trustgraph.model import Identity, UnixSeconds, from_rfc3339, parse_domain
+from trustgraph.policy.overrides import Action, Override, parse_match
 
 #: Where the configuration is looked for when neither --config nor TRUSTGRAPH_CONFIG names it.
 DEFAULT_PATHS = (Path("trustgraph.toml"), Path("/etc/trustgraph/trustgraph.toml"))
@@ -34,6 +36,42 @@ def parse_duration(value: object) -> float:
     if match is None:
         raise ValueError(f'expected a duration such as "90s", "15m", "24h" or "7d", not {value!r}')
     return float(match[1]) * _DURATION_SECONDS[match[2]]
+
+
+_SIZE_OCTETS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def parse_size(value: object) -> int:
+    """Octets of "64KiB", "1MiB" or a plain number. Raises ValueError."""
+    match = re.fullmatch(r"(\d+)(|KiB|MiB|GiB)", str(value))
+    if match is None:
+        raise ValueError(f'expected a size such as "64KiB" or "1MiB", not {value!r}')
+    return int(match[1]) * _SIZE_OCTETS[match[2]]
+
+
+def _match(value: str) -> str:
+    try:
+        return parse_match(value)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+
+
+def _moment(value: object) -> UnixSeconds | None:
+    if value in (None, ""):
+        return None
+    try:
+        return from_rfc3339(str(value))
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            raise ValueError(f'expected an address or network such as "192.0.2.0/24", not {value!r}') from None
+    return values
 
 
 def _fqdn(value: str) -> str:
@@ -86,6 +124,7 @@ class Hostkey(_Section):
 
     path: Path = Path("/etc/trustgraph/hostkey.pgp")
     passphrase_file: str = ""
+    switch_after_seconds: Seconds = Field(86_400.0, alias="switch_after")
 
 
 class Keyservers(_Section):
@@ -98,14 +137,34 @@ class Keyservers(_Section):
     timeout_seconds: Seconds = Field(5.0, alias="timeout")
 
 
+class PolicyOverride(_Section):
+    """An exception: whom it speaks of, what is done, why, and until when (RFC 3339; empty: until it is taken out)."""
+
+    match: Annotated[str, AfterValidator(_match)]
+    action: Action
+    note: Annotated[str, Field(min_length=1)]
+    expires: Annotated[UnixSeconds | None, BeforeValidator(_moment)] = None
+
+    def override(self) -> Override:
+        """As the policy reads it."""
+        return Override(self.match, self.action, self.note, self.expires)
+
+
 class Policy(_Section):
-    """Where a rating starts to stand."""
+    """What is done with a message, and where a rating starts to stand."""
 
     profile: Literal["strict", "transition", "monitor"] = "transition"
     accept: Share = 0.5
     refuse: Share = 0.1
     quorum: Annotated[int, Field(ge=1)] = 3
     on_unreachable: Literal["tempfail", "quarantine"] = "tempfail"
+    on_forged: Literal["reject", "discard"] = "reject"
+    on_newcomer: Literal["tag", "quarantine"] = "tag"
+    headers_suffice: bool = True
+    newcomer_messages: Annotated[int, Field(ge=0)] = 50
+    newcomer_messages_in_all: Annotated[int, Field(ge=0)] = 2_000
+    signature_recipients: Annotated[int, Field(ge=1)] = 1_000
+    override: tuple[PolicyOverride, ...] = ()
 
     @model_validator(mode="after")
     def _refuse_below_accept(self) -> Policy:
@@ -120,8 +179,17 @@ class Milter(_Section):
     listen: str = "unix:/run/trustgraph/milter.sock"
     mode: Literal["sign", "verify", "both"] = "both"
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    internal_hosts: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    internal_hosts: Annotated[tuple[str, ...], AfterValidator(_networks)] = ("127.0.0.0/8", "::1")
     signature_mode: Literal["message", "headers"] = "message"
+    signature_lifetime_seconds: Annotated[Seconds, Field(gt=0, le=14 * 86_400)] = Field(
+        7 * 86_400.0, alias="signature_lifetime"
+    )
+    state: Path = Path("/var/lib/trustgraph")
+    socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "660"
+    timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(20.0, alias="timeout")
+    max_body_bytes: Annotated[int, BeforeValidator(parse_size)] = Field(100 * 1024 * 1024, alias="max_body")
+    trusted_results: tuple[str, ...] = ()
+    known_clients: Mapping[str, Fqdn] = Field(default_factory=dict)
 
 
 class Ingest(_Section):
@@ -155,11 +223,11 @@ class Settings(_Section):
 
     site: Site = Site()
     database: Database = Database()
-    hostkey: Hostkey = Hostkey()
+    hostkey: Hostkey = Hostkey()  # type: ignore[call-arg]  # defaults behind aliases
     keyservers: Keyservers = Keyservers()  # type: ignore[call-arg]  # defaults behind aliases
     anchors: Mapping[Anchor, Annotated[float, Field(gt=0.0, le=1.0)]] = Field(default_factory=dict)
     policy: Policy = Policy()
-    milter: Milter = Milter()
+    milter: Milter = Milter()  # type: ignore[call-arg]  # defaults behind aliases
     ingest: Ingest = Ingest()  # type: ignore[call-arg]  # defaults behind aliases
     scoring: Scoring = Scoring()  # type: ignore[call-arg]  # defaults behind aliases
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from trustgraph.cli import app
 from trustgraph.ingest.formats import PARSERS
 from trustgraph.scoring.registry import ALGORITHMS
-from trustgraph.settings import Settings
+from trustgraph.settings import Settings, parse_size
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
@@ -25,7 +25,8 @@ def settings() -> list[tuple[str, str, object]]:
     for section, field in Settings.model_fields.items():
         model = field.annotation
         if hasattr(model, "model_fields"):
-            found += [(section, key.alias or name, key.default) for name, key in model.model_fields.items()]
+            for name, key in model.model_fields.items():
+                found.append((section, key.alias or name, key.get_default(call_default_factory=True)))
     return found
 
 
@@ -37,6 +38,10 @@ def test_every_setting_is_documented_with_its_default(section: str, key: str, de
     shown = row[1].strip()
     if isinstance(default, float) and shown[-1:] in "smhd" and shown[:-1].isdecimal():
         assert int(shown[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[shown[-1]] == default
+    elif shown.endswith("iB"):
+        assert parse_size(shown) == default
+    elif default == {}:
+        assert shown == ""
     elif isinstance(default, tuple):
         assert shown == ", ".join(default)
     else:

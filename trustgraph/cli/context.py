@@ -31,7 +31,11 @@ class Shared:
 
     @cached_property
     def settings(self) -> Settings:
-        """Settings, with --database laid over them."""
+        """Settings, read once."""
+        return self.load()
+
+    def load(self) -> Settings:
+        """Settings as they are now, with --database laid over them."""
         settings = load_settings(self.config)
         if self.database is None:
             return settings

@@ -94,8 +94,9 @@ def decide(evidence: Evidence, policy: Policy, now: UnixSeconds) -> Decision:
 
 def draws_on_allowance(evidence: Evidence, policy: Policy, now: UnixSeconds) -> bool:
     """Whether :func:`decide` would look at ``allowance_left``."""
-    with_it = decide(replace(evidence, allowance_left=True), policy, now)
-    return with_it != decide(replace(evidence, allowance_left=False), policy, now)
+    if evidence.result is not Result.PASS or evidence.allowance_left:
+        return False
+    return decide(evidence, policy, now).reason == "newcomer-allowance-used"
 
 
 def standing_under(rated: Rated | None, policy: Policy, now: UnixSeconds) -> Standing:

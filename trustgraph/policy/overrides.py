@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -41,12 +41,14 @@ def parse_match(text: str) -> str:
     return parse_domain(text)
 
 
-def matching(overrides: Iterable[Override], evidence: Evidence, now: UnixSeconds) -> list[Override]:
+def matching(overrides: Sequence[Override], evidence: Evidence, now: UnixSeconds) -> list[Override]:
     """The overrides in force that speak of this message, in the order they are given.
 
     What helps a message must name what is proved. A key's own User ID proves no host name, anybody can write one; so
     only a denial takes it at its word.
     """
+    if not overrides:
+        return []
     proved, claimed = _proved(evidence), _claimed(evidence)
     return [
         one

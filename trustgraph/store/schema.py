@@ -180,3 +180,25 @@ fact = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+#: Certificates that keyservers gave, cut down to what their keys say of themselves. ``found_at`` is when a keyserver
+#: last had it, ``changed_at`` when the octets last changed.
+cached_certificate = Table(
+    "cached_certificate",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("octets", LargeBinary, nullable=False),
+    Column("found_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("cached_certificate_by_change", "changed_at"),
+)
+
+#: Hosts whose mail came from their own address with their own passing signature: unsigned mail from them is odd.
+signing_host = Table(
+    "signing_host",
+    metadata,
+    Column("host", Text, primary_key=True),
+    _number("identity_id"),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+)

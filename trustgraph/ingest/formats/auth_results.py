@@ -68,14 +68,14 @@ def _observations(
         raise BadInput("no time of arrival: expected a date in the Received field (RFC 5321 section 4.4)")
     observer = context.observer or parse_domain(believed[0].authserv_id)
     message = _message_id(fields) or line_reference(header)
-    findings, complaints = _best_findings(believed)
+    findings, complaints = best_findings(believed)
     return [
         Observation(at, observer, identity, result, outcome, message, trace.host, trace.client_ip)
         for identity, result in findings.items()
     ], complaints
 
 
-def _best_findings(believed: Iterable[AuthenticationResults]) -> tuple[dict[Identity, Result], list[str]]:
+def best_findings(believed: Iterable[AuthenticationResults]) -> tuple[dict[Identity, Result], list[str]]:
     """Each identity once, and what is wrong with the rest: one odd name must not hide the others."""
     best: dict[Identity, Result] = {}
     complaints: list[str] = []

@@ -1,0 +1,40 @@
+"""``trustgraph milter``: the MTA hook."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from trustgraph.cli.context import shared
+from trustgraph.errors import UsageError
+from trustgraph.settings import Settings
+
+
+def milter(
+    context: typer.Context,
+    listen: Annotated[str, typer.Option(help="unix:PATH or inet:HOST:PORT; default milter.listen.")] = "",
+    mode: Annotated[str, typer.Option(help="sign, verify or both; default milter.mode.")] = "",
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes; default milter.workers.")] = None,
+) -> None:
+    """Serve an MTA (Postfix smtpd_milters): sign what goes out, judge what comes in.
+
+    SIGHUP reads settings and host key anew without dropping a message; SIGTERM ends. Events go to standard error as
+    JSON, one a line.
+    """
+    from trustgraph.services.milter_daemon import run_milter
+
+    common = shared(context)
+    if mode not in ("", "sign", "verify", "both"):
+        raise UsageError(f"--mode {mode}: expected sign, verify or both")
+    given: dict[str, Any] = {"listen": listen, "mode": mode, "workers": workers}
+    over = {name: value for name, value in given.items() if value}
+
+    def load() -> Settings:
+        settings = common.load()
+        return settings.model_copy(update={"milter": settings.milter.model_copy(update=over)})
+
+    run_milter(load)
+
+
+COMMANDS = (milter,)

@@ -1,0 +1,201 @@
+"""The gate put together from the settings: keys, ratings, counters, policy and spool behind one ``judge``.
+
+One for each event loop. The milter holds one for the life of a worker, `trustgraph verify` for one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from trustgraph.errors import BadInput
+from trustgraph.headersig.message import Field
+from trustgraph.ingest.formats.auth_results import best_findings
+from trustgraph.ingest.formats.auth_results_field import authserv_id_of, parse_field
+from trustgraph.keyserver.breaker import BreakerPolicy
+from trustgraph.keyserver.pool import Pool, PoolPolicy
+from trustgraph.model import Identity, IdentityKind, Result, UnixSeconds, to_rfc3339
+from trustgraph.policy.decide import Policy
+from trustgraph.settings import Settings
+from trustgraph.store import Store, open_store
+from trustgraph.verifier.counters import Counters
+from trustgraph.verifier.examine import Allowances, Client, Incoming, Judged, Verifier, responsible_signature
+from trustgraph.verifier.keys import KeySource, KeyTimes
+from trustgraph.verifier.names import HeloNames
+from trustgraph.verifier.results import FIELD as RESULTS_FIELD
+from trustgraph.verifier.spool import Record, Spool
+from trustgraph.verifier.standing import StandingSource
+
+#: How often a process looks for what others have learnt: revocations, generations, hosts that sign.
+REFRESH_SECONDS = 5.0
+
+#: How long at most a keyserver that comes back goes unnoticed; mail waits for it.
+LONGEST_BREAK_SECONDS = 30.0
+
+
+class Gate:
+    """Judges messages and records the decisions."""
+
+    def __init__(
+        self, settings: Settings, store: Store, pool: Pool, spool: Spool | None, clock: Callable[[], UnixSeconds]
+    ) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._spool = spool
+        self._counters = Counters(state_of(settings, "counters.db"))
+        self.keys = KeySource(store, pool, key_times(settings), clock, self._keep_for_scoring)
+        self.standings = StandingSource(store)
+        self._names = HeloNames()
+        policy = settings.policy
+        allowances = Allowances(policy.newcomer_messages, policy.newcomer_messages_in_all, policy.signature_recipients)
+        self.verifier = Verifier(
+            *(self.keys, self.standings, self._counters, policy_of(settings), allowances, clock),
+            confirm_helo=self._names.confirm,
+        )
+
+    async def refresh(self) -> None:
+        """Take over what other processes found out, and forget what is over."""
+        await self.keys.learn()
+        await self.standings.refresh()
+        now = self._clock()
+        await asyncio.to_thread(self._forget, now)
+
+    def _forget(self, now: UnixSeconds) -> None:
+        counters = Counters(state_of(self.settings, "counters.db"))  # a connection belongs to its thread
+        try:
+            counters.forget(now)
+        finally:
+            counters.close()
+
+    def record(self, judged: Judged, incoming: Incoming, queue_id: str) -> None:
+        """The decision on disk. Raises :class:`ServiceUnavailable`: what is not recorded is not to be accepted."""
+        if self._spool is not None:
+            self._spool.append(record_of(judged, incoming, queue_id, self.settings.site.hostname, self._clock()))
+
+    async def aclose(self) -> None:
+        """Give everything back."""
+        await self.keys.aclose()
+        self._names.close()
+        self._counters.close()
+        if self._spool is not None:
+            self._spool.close()
+
+    def _keep_for_scoring(self, fingerprint: str, octets: bytes) -> None:
+        """A fetched certificate with all its certifications, left for the drain to ingest as a keyring."""
+        directory = state_of(self.settings, "keys")
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        draft = directory / f"{fingerprint}.{os.getpid()}.new"
+        draft.write_bytes(octets)
+        draft.rename(directory / f"{fingerprint}.pgp")
+
+
+@asynccontextmanager
+async def open_gate(
+    settings: Settings, *, recording: bool, clock: Callable[[], UnixSeconds] | None = None
+) -> AsyncIterator[Gate]:
+    """A gate on the database of the settings; ``recording`` writes decisions to the spool.
+
+    Raises what opening its parts raises: a gate that is not whole is none.
+    """
+    clock = clock or (lambda: UnixSeconds(int(time.time())))
+    store = open_store(settings.database.url, create=True)
+    try:
+        pool = Pool(
+            settings.keyservers.urls,
+            PoolPolicy(timeout_seconds=settings.keyservers.timeout_seconds),
+            breaker_policy=BreakerPolicy(longest_seconds=LONGEST_BREAK_SECONDS),
+        )
+        state_of(settings, "").mkdir(mode=0o750, parents=True, exist_ok=True)
+        spool = Spool(state_of(settings, "spool"), f"{time.time_ns():x}-{os.getpid()}") if recording else None
+        gate = Gate(settings, store, pool, spool, clock)
+        try:
+            await gate.standings.refresh()
+            yield gate
+        finally:
+            await gate.aclose()
+            await pool.aclose()
+    finally:
+        store.close()
+
+
+def state_of(settings: Settings, name: str) -> Path:
+    """A path in the directory for what the gate keeps beside the database."""
+    return settings.milter.state / name
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The settings' policy as the core reads it."""
+    policy = settings.policy
+    return Policy(
+        profile=policy.profile,
+        accept=policy.accept,
+        refuse=policy.refuse,
+        on_unreachable=policy.on_unreachable,
+        on_forged=policy.on_forged,
+        on_newcomer=policy.on_newcomer,
+        headers_suffice=policy.headers_suffice,
+        overrides=tuple(one.override() for one in policy.override),
+    )
+
+
+def key_times(settings: Settings) -> KeyTimes:
+    """How long keyservers' answers hold."""
+    keyservers = settings.keyservers
+    return KeyTimes(keyservers.positive_ttl_seconds, keyservers.negative_ttl_seconds, keyservers.stale_limit_seconds)
+
+
+def others_in(fields: Sequence[Field], trusted: Sequence[str]) -> tuple[Identity, ...]:
+    """DKIM and SPF identities that passed, by the Authentication-Results of filters that ran before this one.
+
+    Only fields above the first Received are read, and only by ``trusted`` authserv-ids: those filters must remove
+    forged ones themselves, for a client can put such a field on top of its message.
+    """
+    believed = []
+    ours = {name.lower() for name in trusted}
+    for name, value in fields:
+        if name.lower() == b"received":
+            break
+        if ours and name.lower() == RESULTS_FIELD.lower() and authserv_id_of(value) in ours:
+            try:
+                believed.append(parse_field(value))
+            except BadInput:
+                continue
+    findings, _complaints = best_findings(believed)
+    wanted = (IdentityKind.DKIM, IdentityKind.SPF)
+    return tuple(identity for identity, result in findings.items() if result is Result.PASS and identity.kind in wanted)
+
+
+def record_of(judged: Judged, incoming: Incoming, queue_id: str, observer: str, at: UnixSeconds) -> Record:
+    """The decision as a line of the spool: about the signature's key if there is one, else about the client."""
+    counting = responsible_signature(judged.checked)
+    signature = counting.presented.signature if counting else None
+    evidence, client = judged.evidence, incoming.client
+    proved = evidence.result is Result.PASS and evidence.by_client
+    return Record(
+        at=to_rfc3339(at),
+        observer=observer,
+        identity=f"openpgp:{signature.fingerprint}" if signature else _client_identity(client),
+        result=evidence.result,
+        message_id=_message_id(incoming.fields) or queue_id,
+        host=evidence.client_host,
+        client_ip=client.ip,
+        verdict=judged.decision.verdict,
+        reason=judged.decision.reason,
+        queue_id=queue_id,
+        signing_host=evidence.client_host if proved and evidence.responsible else "",
+    )
+
+
+def _client_identity(client: Client) -> str:
+    if client.ip:
+        return f"ip:{client.ip}"
+    return f"helo:{min(client.names)}" if client.names else "ip:127.0.0.1"
+
+
+def _message_id(fields: Sequence[Field]) -> str:
+    found = next((value for name, value in fields if name.lower() == b"message-id"), b"")
+    return found.strip().decode("utf-8", "replace")[:998]
