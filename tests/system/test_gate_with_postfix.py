@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 import smtplib
+import sqlite3
 import subprocess
 import threading
 import time
@@ -17,11 +20,15 @@ import pytest
 
 from tests.sks import SksNode, gossiping_nodes
 from tests.system.gate_lab import DEADLINE, MailHost, hosts, letter, wait_for
+from trustgraph.model import Result
+from trustgraph.store.observations import RESULT_CODES, message_digest
 
 _ROUND = "receiver.example"
 WAITING = 200
 FLOOD_CONNECTIONS = 50
 FLOOD_MESSAGES = 5_000
+KILLS = 20
+KILL_MESSAGES = 400
 FLOOD_MEMORY_BYTES = 300 * 1024 * 1024
 
 
@@ -140,6 +147,47 @@ def test_while_no_keyserver_answers_mail_waits_and_none_is_lost(lab: Lab) -> Non
     assert sorted(ids) == sorted(f"<waiting-{number}@uncached.example>" for number in range(WAITING))
     waited = [e for e in receiver.events("message_judged") if e["reason"] == "keyservers-unreachable"]
     assert {event["verdict"] for event in waited} == {"tempfail"}
+
+
+def test_killed_under_load_it_loses_no_message_and_no_observation(lab: Lab) -> None:
+    """kill -9 of a worker or of the whole milter, again and again, while mail comes in."""
+    receiver, known = lab.receiver, lab.known
+    ids = {f"<killed-{number}@known.example>" for number in range(KILL_MESSAGES)}
+    sending = threading.Thread(target=known.submit, args=(KILL_MESSAGES, f"box@{_ROUND}", "killed"))
+    sending.start()
+    for number in range(KILLS):
+        arrived = receiver.delivered_count()
+        wait_for(lambda seen=arrived: moved(known, receiver, seen), "mail should come in")
+        if number % 2:
+            receiver.kill_milter()
+            receiver.start_milter()
+        else:
+            os.kill(receiver.milter_processes()[-1], signal.SIGKILL)
+    sending.join()
+    wait_for(lambda: retried(known) == 0, "the queue should run empty", 120)
+    messages = [one for one in receiver.delivered() if one["Subject"] == "killed"]
+    assert {str(one["Message-ID"]) for one in messages} == ids
+    for one in messages:
+        (results,) = one.get_all("Authentication-Results") or []
+        assert "x-pgp-header=pass" in results
+        assert 'reason="accepted"' in results
+    wait_for(lambda: not unobserved(receiver, known, ids), "every delivered message should have been observed")
+
+
+def unobserved(receiver: MailHost, sender: MailHost, ids: set[str]) -> set[str]:
+    """Which of these messages the receiver's store has no passing observation of."""
+    database = sqlite3.connect(f"file:{receiver.home}/trustgraph.db?mode=ro", uri=True)
+    query = "SELECT message FROM observation JOIN identity ON id = identity_id WHERE name = ? AND result = ?"
+    rows = database.execute(query, (f"openpgp:{sender.fingerprint}", RESULT_CODES[Result.PASS]))
+    known = {message for (message,) in rows}
+    database.close()
+    return {one for one in ids if message_digest(one) not in known}
+
+
+def moved(sender: MailHost, receiver: MailHost, before: int) -> bool:
+    """Whether something has come in since, or all of it has; what was deferred is tried again."""
+    sender.flush()
+    return receiver.delivered_count() > before or not sender.queue()
 
 
 def deferred(host: MailHost) -> int:

@@ -6,6 +6,7 @@ may be deleted while nothing runs: counting then starts anew.
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -33,14 +34,17 @@ class Counters:
     """Opened once a process. Every method raises :class:`ServiceUnavailable` when it cannot count."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_TABLES)
-        except sqlite3.Error as error:
-            raise ServiceUnavailable(f"{path}: cannot be used for counting: {error}") from None
         self._path = path
+        try:
+            with path.with_suffix(".lock").open("w") as lock:
+                # Turning a new file to WAL mode does not wait for others who are at it, so they wait here.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = NORMAL")
+                self._database.executescript(_TABLES)
+        except (sqlite3.Error, OSError) as error:
+            raise ServiceUnavailable(f"{path}: cannot be used for counting: {error}") from None
 
     def close(self) -> None:
         """Give the file back."""
