@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: ``python -m tests.benchmarks [ingest] [scoring] [keys]``."""
+"""All benchmarks, or those named: ``python -m tests.benchmarks [ingest] [scoring] [keys] [gate]``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import ingest, keys, scoring
+from tests.benchmarks import gate, ingest, keys, scoring
 
-BENCHMARKS = {"ingest": ingest.run, "keys": keys.run, "scoring": scoring.run}
+BENCHMARKS = {"ingest": ingest.run, "keys": keys.run, "scoring": scoring.run, "gate": gate.run}
 
 
 def main() -> None:

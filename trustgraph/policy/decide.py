@@ -92,11 +92,9 @@ def decide(evidence: Evidence, policy: Policy, now: UnixSeconds) -> Decision:
     return decision
 
 
-def draws_on_allowance(evidence: Evidence, policy: Policy, now: UnixSeconds) -> bool:
-    """Whether :func:`decide` would look at ``allowance_left``."""
-    if evidence.result is not Result.PASS or evidence.allowance_left:
-        return False
-    return decide(evidence, policy, now).reason == "newcomer-allowance-used"
+def asks_for_allowance(decision: Decision) -> bool:
+    """Whether the decision would be another with ``allowance_left``."""
+    return decision.reason == "newcomer-allowance-used"
 
 
 def standing_under(rated: Rated | None, policy: Policy, now: UnixSeconds) -> Standing:
@@ -140,7 +138,8 @@ def _wrong_signature(evidence: Evidence, policy: Policy, profile: Profile) -> De
         return _decision(Verdict.QUARANTINE if held else Verdict.TEMPFAIL, "keyservers-unreachable")
     if evidence.replayed:
         return _decision(Verdict.REJECT, "replayed")
-    forged = evidence.result in (Result.FAIL, Result.PERMERROR) and evidence.reason != KEY_ABSENT
+    malformed = evidence.result is Result.PERMERROR and evidence.reason != KEY_ABSENT
+    forged = evidence.result is Result.FAIL or malformed
     if forged and (evidence.by_client or profile == "strict"):
         return _decision(Verdict.DISCARD if policy.on_forged == "discard" else Verdict.REJECT, "forged")
     return None

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from trustgraph.errors import BadInput
@@ -154,12 +155,14 @@ def others_in(fields: Sequence[Field], trusted: Sequence[str]) -> tuple[Identity
     Only fields above the first Received are read, and only by ``trusted`` authserv-ids: those filters must remove
     forged ones themselves, for a client can put such a field on top of its message.
     """
+    if not trusted:
+        return ()
     believed = []
     ours = {name.lower() for name in trusted}
     for name, value in fields:
         if name.lower() == b"received":
             break
-        if ours and name.lower() == RESULTS_FIELD.lower() and authserv_id_of(value) in ours:
+        if name.lower() == RESULTS_FIELD.lower() and authserv_id_of(value) in ours:
             try:
                 believed.append(parse_field(value))
             except BadInput:
@@ -176,7 +179,7 @@ def record_of(judged: Judged, incoming: Incoming, queue_id: str, observer: str, 
     evidence, client = judged.evidence, incoming.client
     proved = evidence.result is Result.PASS and evidence.by_client
     return Record(
-        at=to_rfc3339(at),
+        at=_rfc3339(at),
         observer=observer,
         identity=f"openpgp:{signature.fingerprint}" if signature else _client_identity(client),
         result=evidence.result,
@@ -188,6 +191,9 @@ def record_of(judged: Judged, incoming: Incoming, queue_id: str, observer: str, 
         queue_id=queue_id,
         signing_host=evidence.client_host if proved and evidence.responsible else "",
     )
+
+
+_rfc3339 = lru_cache(maxsize=4)(to_rfc3339)
 
 
 def _client_identity(client: Client) -> str:

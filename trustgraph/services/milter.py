@@ -210,6 +210,10 @@ def _insert(name: bytes, value: bytes) -> InsertHeader:
     return InsertHeader(0, name, value.removeprefix(b" "))
 
 
+_address = lru_cache(maxsize=4096)(parse_address)
+
+
+@lru_cache(maxsize=4096)
 def _domain(text: str) -> str:
     try:
         return parse_domain(text)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trustgraph.errors import ConfigurationError, TrustgraphError
 from trustgraph.milter.listen import Listener, parse_listen
+from trustgraph.milter.protocol import Wishes
 from trustgraph.milter.server import Limits, MilterServer
 from trustgraph.milter.workers import Timing, run_workers
 from trustgraph.model import UnixSeconds
@@ -27,6 +28,9 @@ from trustgraph.store import Store, open_store
 from trustgraph.verifier.spool import Drain
 
 DRAIN_SECONDS = 1.0
+
+#: Pieces of the body are not answered: that costs a round trip each, and one saved is worth more than a body skipped.
+WISHES = Wishes(answer_body=False)
 
 
 def run_milter(load: Callable[[], Settings]) -> None:
@@ -63,12 +67,14 @@ async def _worker(settings: Settings, log: EventLog) -> AsyncIterator[MilterServ
         log("message_not_judged", why=f"{type(error).__name__}: {error}")
 
     if mode == "sign":
-        yield MilterServer(Hook(settings, None, signer, log, clock), limits=limits, on_error=on_error)
+        yield MilterServer(Hook(settings, None, signer, log, clock), wishes=WISHES, limits=limits, on_error=on_error)
         return
     async with open_gate(settings, recording=True) as gate:
         refreshing = asyncio.create_task(_refresh_for_ever(gate, log))
         try:
-            yield MilterServer(Hook(settings, gate, signer, log, clock), limits=limits, on_error=on_error)
+            yield MilterServer(
+                Hook(settings, gate, signer, log, clock), wishes=WISHES, limits=limits, on_error=on_error
+            )
         finally:
             refreshing.cancel()
             with suppress(asyncio.CancelledError):

@@ -7,7 +7,7 @@ after the header, :meth:`Verifier.conclude` after the body. Keyservers are asked
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from trustgraph.errors import BadInput
@@ -26,7 +26,7 @@ from trustgraph.headersig.signing import Envelope
 from trustgraph.headersig.text import Header
 from trustgraph.model import Day, Identity, Result, UnixSeconds, day_of
 from trustgraph.openpgp.hostcert import HostCertificate
-from trustgraph.policy.decide import Policy, decide, draws_on_allowance
+from trustgraph.policy.decide import Policy, asks_for_allowance, decide
 from trustgraph.policy.decision import Decision, Verdict
 from trustgraph.policy.evidence import KEY_ABSENT, Evidence, Rated
 from trustgraph.store.identities import operator_of
@@ -41,11 +41,12 @@ class Client:
     ip: str = ""
     helo: str = ""
     helo_confirmed: bool = False
+    names: frozenset[str] = field(init=False)
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The names that are proved to be the client's."""
-        return frozenset({self.host, self.helo if self.helo_confirmed else ""} - {""})
+    def __post_init__(self) -> None:
+        """``names`` are those that are proved to be the client's."""
+        names = frozenset({self.host, self.helo if self.helo_confirmed else ""} - {""})
+        object.__setattr__(self, "names", names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +202,11 @@ class Verifier:
         """Compare bodies, find the host that answers, and decide. ``body_hash`` is needed if ``needs_body``."""
         checked = tuple(one.with_body(body_hash) for one in examined.checked)
         evidence = await self._evidence(checked, examined)
-        if draws_on_allowance(evidence, self._policy, examined.at) and self._admit(evidence, examined):
+        decision = decide(evidence, self._policy, examined.at)
+        if asks_for_allowance(decision) and self._admit(evidence, examined):
             evidence = replace(evidence, allowance_left=True)
-        return Judged(checked, evidence, decide(evidence, self._policy, examined.at))
+            decision = decide(evidence, self._policy, examined.at)
+        return Judged(checked, evidence, decision)
 
     async def conclude_early(self, examined: Examined) -> Judged | None:
         """A refusal that no body could change, if the header earns one."""
@@ -212,7 +215,7 @@ class Verifier:
         evidence = await self._evidence(examined.checked, examined)
         decision = decide(evidence, self._policy, examined.at)
         final = decision.verdict in (Verdict.REJECT, Verdict.TEMPFAIL, Verdict.DISCARD)
-        if not final or draws_on_allowance(evidence, self._policy, examined.at):
+        if not final or asks_for_allowance(decision):
             return None
         return Judged(examined.checked, evidence, decision)
 

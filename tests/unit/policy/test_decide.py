@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.policy.evidences import KEY, LATER, NOW, found, rated, signed
 from trustgraph.model import Identity, Result, Standing, UnixSeconds
-from trustgraph.policy.decide import REASONS, Policy, decide, draws_on_allowance, standing_under
+from trustgraph.policy.decide import REASONS, Policy, asks_for_allowance, decide, standing_under
 from trustgraph.policy.decision import Verdict
 from trustgraph.policy.evidence import Evidence
 from trustgraph.policy.overrides import Override
@@ -168,12 +168,10 @@ def test_an_override_ends_and_may_name_a_profile() -> None:
     )
 
 
-def test_only_newcomers_draw_on_the_allowance() -> None:
-    assert draws_on_allowance(signed(0.3), TRANSITION, NOW)
-    assert draws_on_allowance(signed(None), TRANSITION, NOW)
-    for evidence in (signed(0.9), signed(0.05), found(Result.NONE), found(Result.FAIL, by_client=True)):
-        assert not draws_on_allowance(evidence, TRANSITION, NOW)
-    assert not draws_on_allowance(signed(0.3), STRICT, NOW)
+@given(st.deferred(lambda: EVIDENCE), st.deferred(lambda: POLICY))
+def test_a_decision_asks_for_the_allowance_just_when_it_would_change(evidence: Evidence, policy: Policy) -> None:
+    without, with_it = (decide(replace(evidence, allowance_left=left), policy, NOW) for left in (False, True))
+    assert asks_for_allowance(without) is (without != with_it)
 
 
 RATED = st.builds(
