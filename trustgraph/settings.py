@@ -185,6 +185,7 @@ class Milter(_Section):
         7 * 86_400.0, alias="signature_lifetime"
     )
     state: Path = Path("/var/lib/trustgraph")
+    postfix: Path = Path("/etc/postfix")
     socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "660"
     timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(20.0, alias="timeout")
     max_body_bytes: Annotated[int, BeforeValidator(parse_size)] = Field(100 * 1024 * 1024, alias="max_body")

@@ -73,6 +73,7 @@ timeout = "2s"
 negative_ttl = "1s"
 [policy]
 profile = "{profile}"
+{extra_policy}
 [milter]
 listen = "unix:{home}/milter.sock"
 socket_mode = "666"
@@ -136,7 +137,7 @@ class MailHost:
         """Write trustgraph.toml."""
         internal = '["127.0.0.0/24"]' if self.relay else "[]"
         values = {"home": self.home, "name": self.name, "profile": self.profile, "internal": internal}
-        values |= {"keyservers": json.dumps(list(self.keyservers)), "more": self.more} | over
+        values |= {"keyservers": json.dumps(list(self.keyservers)), "more": self.more, "extra_policy": ""} | over
         (self.home / "trustgraph.toml").write_text(_TRUSTGRAPH.format(**values))
 
     def trustgraph(self, *arguments: str, code: int = 0, stdin: bytes = b"") -> str:
@@ -174,6 +175,12 @@ class MailHost:
         """A signal to the supervisor."""
         assert self._milter is not None
         self._milter.send_signal(number)
+
+    def reload_milter(self) -> None:
+        """SIGHUP, and wait until workers with the new settings serve."""
+        served = len(self.events("milter_serving"))
+        self.signal_milter(signal.SIGHUP)
+        wait_for(lambda: len(self.events("milter_serving")) > served, f"{self.name}: new workers")
 
     def kill_milter(self) -> None:
         """kill -9 of everything that belongs to the milter."""

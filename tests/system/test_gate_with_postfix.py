@@ -117,7 +117,7 @@ def test_an_unknown_key_is_refused(lab: Lab, tmp_path: Path) -> None:
     stranger.prepare()
     text = letter("stranger.example", f"box@{_ROUND}", "unknown", 1)
     signed = sign_as(stranger, text)
-    assert send(lab.receiver, "127.0.1.4", signed)[0].startswith("550 5.7.0")
+    assert send(lab.receiver, "127.0.1.4", signed, sender="sender@stranger.example")[0].startswith("550 5.7.0")
     assert send(lab.receiver, "127.0.1.4", text)[0].startswith("550 5.7.0")
 
 
@@ -147,6 +147,37 @@ def test_while_no_keyserver_answers_mail_waits_and_none_is_lost(lab: Lab) -> Non
     assert sorted(ids) == sorted(f"<waiting-{number}@uncached.example>" for number in range(WAITING))
     waited = [e for e in receiver.events("message_judged") if e["reason"] == "keyservers-unreachable"]
     assert {event["verdict"] for event in waited} == {"tempfail"}
+
+
+def test_mail_may_wait_on_hold_instead_and_is_judged_again(lab: Lab) -> None:
+    """policy.on_unreachable = quarantine: held here, released once a keyserver answers, removed if it proves bad."""
+    receiver = lab.receiver
+    for node in lab.nodes:
+        node.kill()
+    stranger = MailHost("stranger2.example", "127.0.1.5", receiver.home.parent / "stranger2", "", receiver.keyservers)
+    stranger.prepare()
+    receiver.configure(extra_policy='on_unreachable = "quarantine"')
+    receiver.reload_milter()
+    text = sign_as(stranger, letter("stranger2.example", f"box@{_ROUND}", "held", 1))
+    before = receiver.delivered_count()
+    assert send(receiver, "127.0.1.5", text, sender="sender@stranger2.example")[0].startswith("250 ")
+    assert [one["queue_name"] for one in receiver.queue()] == ["hold"]
+    postfix = ("--postfix", str(receiver.home / "config"))
+    (held,) = [json.loads(line) for line in receiver.trustgraph("queue", "list", *postfix, "--json").splitlines()]
+    assert held["sender"] == "sender@stranger2.example"
+    assert "kept" in receiver.trustgraph("queue", "release", *postfix, code=75)
+
+    for node in lab.nodes:
+        node.start()
+    assert "removed: key-absent" in receiver.trustgraph("queue", "release", *postfix, "--dry-run")
+    assert len(receiver.queue()) == 1
+    stranger.trustgraph("key", "publish")
+    let_stand(receiver, stranger)
+    assert "released: accepted" in receiver.trustgraph("queue", "release", *postfix)
+    wait_for(lambda: receiver.delivered_count() == before + 1, "the held message should be delivered")
+    assert receiver.queue() == []
+    receiver.configure()
+    receiver.reload_milter()
 
 
 def test_killed_under_load_it_loses_no_message_and_no_observation(lab: Lab) -> None:
@@ -208,13 +239,13 @@ def sign_as(host: MailHost, text: bytes) -> bytes:
     return subprocess.run(command, input=text, capture_output=True, check=True, timeout=DEADLINE).stdout
 
 
-def send(receiver: MailHost, source: str, *texts: bytes) -> list[str]:
+def send(receiver: MailHost, source: str, *texts: bytes, sender: str = "sender@flood.example") -> list[str]:
     """Each message over one connection; the replies to their data."""
     replies = []
     with smtplib.SMTP(receiver.address, receiver.port, "flood.example", DEADLINE, (source, 0)) as session:
         session.ehlo()
         for text in texts:
-            session.mail("sender@flood.example")
+            session.mail(sender)
             session.rcpt(f"box@{_ROUND}")
             code, reply = session.data(text)
             replies.append(f"{code} {reply.decode()}")
