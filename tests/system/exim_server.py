@@ -28,17 +28,27 @@ domainlist local_domains = example.com
 acl_smtp_rcpt = accept
 acl_smtp_dkim = accept
 acl_smtp_data = judge
+{settings}
 begin acl
 judge:
-  deny condition = ${{if match{{$message_body}}{{UBE}}}}
+{judge}
+begin routers
+deliver:
+  driver = {deliver}
+begin transports
+file:
+  driver = appendfile
+  directory = {folder}/mail
+  maildir_format
+  user = Debian-exim
+"""
+
+_CLASSIFIER = """\
+  deny condition = ${if match{$message_body}{UBE}}
        log_message = spam (UBE-TEST) found
-  deny condition = ${{if match{{$message_body}}{{EICAR}}}}
+  deny condition = ${if match{$message_body}{EICAR}}
        log_message = this message contains a virus (Eicar-Test)
   accept
-begin routers
-discard:
-  driver = redirect
-  data = :blackhole:
 """
 
 
@@ -50,13 +60,17 @@ class EximServer:
 
     def send(self, message: bytes, *, sender: str = "a@example.org", source: str = "127.0.0.1") -> int:
         """One message through SMTP; the reply code after DATA."""
+        return int(self.reply_to(message, sender=sender, source=source)[:3])
+
+    def reply_to(self, message: bytes, *, sender: str = "a@example.org", source: str = "127.0.0.1") -> str:
+        """The whole reply after DATA."""
         client = smtplib.SMTP("127.0.0.1", self.port, "helo.example.net", timeout=30, source_address=(source, 0))
         client.ehlo()
         client.mail(sender)
         client.rcpt("reader@example.com")
-        code, _ = client.data(message)
+        code, reply = client.data(message)
         client.quit()
-        return code
+        return f"{code} {reply.decode()}"
 
 
 def lacks() -> str | None:
@@ -67,16 +81,29 @@ def lacks() -> str | None:
 
 
 @contextmanager
-def running_exim(program: str, folder: Path, dns_address: str) -> Iterator[EximServer]:
-    """The server while the block lasts. Its log is ``log/mainlog`` in the folder, complete after the block."""
+def running_exim(
+    program: str, folder: Path, dns_address: str, *, judge: str = _CLASSIFIER, settings: str = "", keep: bool = False
+) -> Iterator[EximServer]:
+    """The server while the block lasts. Its log is ``log/mainlog`` in the folder, complete after the block.
+
+    ``judge`` is its DATA ACL. What is accepted is thrown away, or with ``keep`` delivered into the Maildir ``mail``.
+    """
     port = _free_port()
-    for name in ("spool", "log"):
+    for name in ("spool", "log", "mail"):
         (folder / name).mkdir()
         shutil.chown(folder / name, "Debian-exim")
     for parent in (folder, *folder.parents[:-1]):
         parent.chmod(parent.stat().st_mode | 0o011)  # Exim gives root up before it reaches its own folders
     (folder / "resolv.conf").write_text(f"nameserver {dns_address}\n")
-    (folder / "exim.conf").write_text(_CONFIGURATION.format(folder=folder, program=program))
+    (folder / "exim.conf").write_text(
+        _CONFIGURATION.format(
+            folder=folder,
+            program=program,
+            judge=judge,
+            settings=settings,
+            deliver="accept\n  transport = file" if keep else "redirect\n  data = :blackhole:",
+        )
+    )
     # Exim asks the system's resolver: it gets a resolv.conf of its own in a mount namespace of its own.
     script = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
     command = ["unshare", "-m", "sh", "-c", script, "sh", str(folder / "resolv.conf"), program]

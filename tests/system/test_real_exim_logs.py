@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import find_program, need
 from tests.system.dkim_mail import DkimSigner, plain_message
-from tests.system.exim_server import lacks, running_exim
+from tests.system.exim_server import running_exim
 from tests.system.loopback_dns import LoopbackDns
 from trustgraph.ingest.formats.base import LogContext, Reject
 from trustgraph.ingest.formats.exim import PARSERS
@@ -17,19 +13,6 @@ from trustgraph.model import Observation
 
 #: The resolver asks on port 53 only, so the DNS server has a loopback address to itself.
 DNS_ADDRESS = "127.83.71.5"
-UNPACKED = Path(__file__).parents[2] / ".venv" / "exim" / "usr" / "sbin" / "exim4"
-
-
-@pytest.fixture
-def exim(request: pytest.FixtureRequest) -> str:
-    for candidate in (os.environ.get("TRUSTGRAPH_EXIM"), find_program("exim4"), str(UNPACKED)):
-        if candidate and Path(candidate).exists():
-            break
-    else:
-        need(request.node.nodeid, "exim4 (unpacked by tests/system/unpack_exim.sh DIR; TRUSTGRAPH_EXIM names it)")
-    if missing := lacks():
-        need(request.node.nodeid, f"{missing} for exim4")
-    return str(candidate)
 
 
 def test_exim_log(exim: str, tmp_path: Path) -> None:

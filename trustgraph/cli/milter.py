@@ -22,7 +22,7 @@ def milter(
     SIGHUP reads settings and host key anew without dropping a message; SIGTERM ends. Events go to standard error as
     JSON, one a line.
     """
-    from trustgraph.services.milter_daemon import run_milter
+    from trustgraph.services.daemon import run_milter
 
     common = shared(context)
     if mode not in ("", "sign", "verify", "both"):
@@ -37,4 +37,25 @@ def milter(
     run_milter(load)
 
 
-COMMANDS = (milter,)
+def gate(
+    context: typer.Context,
+    listen: Annotated[str, typer.Option(help="unix:PATH or inet:HOST:PORT.")] = "unix:/run/trustgraph/gate.sock",
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes; default milter.workers.")] = None,
+) -> None:
+    """Serve an MTA that speaks no milter protocol (Exim's readsocket): judge one message a connection.
+
+    docs/gate.md has the protocol and what to put into Exim's configuration. Signals and events are as for milter.
+    """
+    from trustgraph.services.daemon import run_gate
+
+    common = shared(context)
+
+    def load() -> Settings:
+        settings = common.load()
+        over = {"mode": "verify"} | ({"workers": workers} if workers else {})
+        return settings.model_copy(update={"milter": settings.milter.model_copy(update=over)})
+
+    run_gate(load, listen)
+
+
+COMMANDS = (milter, gate)

@@ -13,10 +13,10 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -59,6 +59,10 @@ class ServerPolicy:
 
 class _Refused(Exception):
     """A response that is not read any further; the message is the reason."""
+
+
+class _Closing(Protocol):
+    async def aclose(self) -> None: ...
 
 
 class KeyServer:
@@ -122,13 +126,24 @@ class KeyServer:
         """
         policy = self._policy
         timeout = httpx.Timeout(policy.read_seconds, connect=policy.connect_seconds)
-        request.extensions["timeout"] = timeout.as_dict()
-        async with httpx.AsyncHTTPTransport(verify=self._tls(), trust_env=False) as transport:
-            response = await transport.handle_async_request(request)
-            try:
-                yield response
-            finally:
-                await response.aclose()
+        connections: list[_Closing] = []
+
+        async def note(event: str, info: Mapping[str, Any]) -> None:
+            if event == "connection.connect_tcp.complete":
+                connections.append(info["return_value"])
+
+        request.extensions |= {"timeout": timeout.as_dict(), "trace": note}
+        try:
+            async with httpx.AsyncHTTPTransport(verify=self._tls(), trust_env=False) as transport:
+                response = await transport.handle_async_request(request)
+                try:
+                    yield response
+                finally:
+                    await response.aclose()
+        finally:
+            # httpcore 1.0.9 forgets a connection that is cancelled in its TLS handshake, and it stays open
+            for connection in connections:
+                await connection.aclose()
 
     async def _read(self, response: httpx.Response) -> bytes:
         """The whole body, never more of it than the cap and one piece."""

@@ -25,11 +25,21 @@ from typing import Any, NoReturn, Protocol
 
 from trustgraph.errors import ConfigurationError, ServiceUnavailable, TrustgraphError
 from trustgraph.milter.listen import Listener
-from trustgraph.milter.server import MilterServer
+
+
+class Server(Protocol):
+    """What a worker runs, such as :class:`trustgraph.milter.server.MilterServer`."""
+
+    async def listen(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve listening sockets, which other processes share, from now on."""
+
+    async def drain(self, seconds: float, *, close_idle: bool) -> None:
+        """Accept no more, and return when what is under way has ended or so many seconds have passed."""
+
 
 #: Makes the server of one worker from the settings as they are at that moment, inside its event loop; what it sets up
 #: is taken down when the context ends.
-Factory = Callable[[], AbstractAsyncContextManager[MilterServer]]
+Factory = Callable[[], AbstractAsyncContextManager[Server]]
 
 _READY, _DRAIN, _STOP = b"r", b"d", b"s"
 

@@ -147,11 +147,11 @@ def test_silence_ends_at_the_deadline() -> None:
     async def scenario(pool: Pool, servers: list[FaultServer]) -> None:
         began = time.monotonic()
         answer = await pool.lookup(ANNA.fingerprint)
-        assert time.monotonic() - began < 0.3 + 5
+        assert time.monotonic() - began < 1 + 5
         assert answer == Unreachable("timeout", tuple(Cause(server.url, "timeout") for server in servers))
         assert [len(server.requests) for server in servers] == [1, 1]
 
-    play([silent, silent], scenario, PoolPolicy(timeout_seconds=0.3, hedge_seconds=0.05))
+    play([silent, silent], scenario, PoolPolicy(timeout_seconds=1, hedge_seconds=0.05))
 
 
 def test_a_silent_server_does_not_turn_two_absents_into_a_timeout() -> None:
@@ -310,11 +310,13 @@ def test_what_a_sender_can_cause_never_opens_the_breaker(behaviour: Behaviour) -
 
 def test_a_server_that_is_silent_until_the_deadline_opens_its_breaker() -> None:
     async def scenario(pool: Pool, servers: list[FaultServer]) -> None:
-        for _ in range(2):
-            assert isinstance(await pool.lookup(ANNA.fingerprint), Unreachable)
-        answer = await pool.lookup(ANNA.fingerprint)
-        assert isinstance(answer, Unreachable)
-        assert answer.reason == "circuit-open"
+        reasons = []
+        while "circuit-open" not in reasons:
+            answer = await pool.lookup(ANNA.fingerprint)
+            assert isinstance(answer, Unreachable)
+            reasons.append(answer.reason)
+            assert len(reasons) < 20
+        assert set(reasons[:-1]) == {"timeout"}
         assert len(servers[0].requests) == 2
 
     play([silent], scenario, PoolPolicy(timeout_seconds=0.2), breaker_policy=BreakerPolicy(failures=2))

@@ -304,15 +304,42 @@ def test_over_tls(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     assert unknown.reason == "tls"
 
 
-def test_tls_spoken_to_a_server_without_it(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+@pytest.mark.parametrize("connect_seconds", [0.2, 10])
+def test_a_server_that_does_not_speak_tls(
+    connect_seconds: float, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    policy = ServerPolicy(connect_seconds=connect_seconds, total_seconds=0.4)
+
     async def run() -> Answer:
         async with FaultServer(found) as server:
             url = server.url.replace("http", "https")
-            return await KeyServer(url, lambda: contexts[1], PATIENT).lookup(ANNA.fingerprint)
+            answer = await KeyServer(url, lambda: contexts[1], policy).lookup(ANNA.fingerprint)
+            await until(lambda: not server.busy)
+            return answer
 
-    with bounded(PATIENT.total_seconds):
+    with bounded(policy.total_seconds):
         answer = asyncio.run(run())
     assert isinstance(answer, Unreachable)
+    assert answer.reason == "timeout"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_connection_is_left_open_wherever_a_question_is_cancelled(
+    scheme: str, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    async def run() -> None:
+        async with FaultServer(silent) as server:
+            asking = KeyServer(server.url.replace("http", scheme), lambda: contexts[1], PATIENT)
+            for steps in range(40):
+                question = asyncio.create_task(asking.lookup(ANNA.fingerprint))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                question.cancel()
+                await asyncio.wait([question])
+                assert question.cancelled()
+            await until(lambda: not server.busy)
+
+    asyncio.run(run())
 
 
 def test_a_redirect_never_leaves_tls(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:

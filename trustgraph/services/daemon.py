@@ -1,4 +1,4 @@
-"""`trustgraph milter`: workers behind one socket, and one process that takes their decisions to the store."""
+"""Workers behind one socket, and one process that takes their decisions to the store."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
-from trustgraph.errors import ConfigurationError, TrustgraphError
+from trustgraph.errors import ConfigurationError
 from trustgraph.milter.listen import Listener, parse_listen
 from trustgraph.milter.protocol import Wishes
 from trustgraph.milter.server import Limits, MilterServer
-from trustgraph.milter.workers import Timing, run_workers
+from trustgraph.milter.workers import Server, Timing, run_workers
 from trustgraph.model import UnixSeconds
 from trustgraph.services.gate import REFRESH_SECONDS, Gate, open_gate, state_of
+from trustgraph.services.gate_socket import GateSocket
 from trustgraph.services.hostkeys import open_signer
 from trustgraph.services.keyrings import ingest_keyrings
 from trustgraph.services.log import EventLog, open_log
@@ -33,52 +35,74 @@ DRAIN_SECONDS = 1.0
 WISHES = Wishes(answer_body=False)
 
 
+#: Makes the server of one worker, given settings, the gate (None where nothing is judged), the log and the clock.
+MakeServer: TypeAlias = Callable[[Settings, Gate | None, EventLog, Callable[[], UnixSeconds]], Server]
+
+
 def run_milter(load: Callable[[], Settings]) -> None:
-    """Serve until SIGTERM; SIGHUP reads settings and key anew. ``load`` reads the settings.
+    """`trustgraph milter`: serve until SIGTERM; SIGHUP reads settings and key anew. ``load`` reads the settings.
 
     Raises :class:`ConfigurationError` for settings that cannot work, before the socket is there.
     """
+    _serve(load, load().milter.listen, _milter)
+
+
+def run_gate(load: Callable[[], Settings], listen: str) -> None:
+    """`trustgraph gate`: the same for MTAs that ask over a socket (:mod:`trustgraph.services.gate_socket`)."""
+    _serve(load, listen, _socket_gate)
+
+
+def _serve(load: Callable[[], Settings], listen: str, make: MakeServer) -> None:
     settings = load()
     log = open_log()
     if not settings.site.hostname:
         raise ConfigurationError("site.hostname: expected this host's FQDN")
     open_store(settings.database.url, create=True).close()
     state_of(settings, "").mkdir(mode=0o750, parents=True, exist_ok=True)
-    address = parse_listen(settings.milter.listen)
-    # Before the listener, whose socket this process must not hold open once the milter is gone.
+    address = parse_listen(listen)
+    # Before the listener, whose socket this process must not hold open once the others are gone.
     draining = multiprocessing.get_context("fork").Process(target=_drain_for_ever, args=(settings, os.getpid()))
     draining.start()
     try:
         listener = Listener(address, int(settings.milter.socket_mode, 8))
-        run_workers(listener, lambda: _worker(load(), log), settings.milter.workers, Timing(), log)
+        run_workers(listener, lambda: _worker(load(), make, log), settings.milter.workers, Timing(), log)
     finally:
         draining.terminate()
         draining.join()
 
 
 @asynccontextmanager
-async def _worker(settings: Settings, log: EventLog) -> AsyncIterator[MilterServer]:
-    clock = _clock
-    mode = settings.milter.mode
-    signer = open_signer(settings, clock()) if mode in ("sign", "both") else None
-    limits = Limits(body_bytes=settings.milter.max_body_bytes, message_seconds=settings.milter.timeout_seconds)
-
-    def on_error(error: BaseException) -> None:
-        log("message_not_judged", why=f"{type(error).__name__}: {error}")
-
-    if mode == "sign":
-        yield MilterServer(Hook(settings, None, signer, log, clock), wishes=WISHES, limits=limits, on_error=on_error)
+async def _worker(settings: Settings, make: MakeServer, log: EventLog) -> AsyncIterator[Server]:
+    if settings.milter.mode == "sign" and make is _milter:
+        yield make(settings, None, log, _clock)
         return
     async with open_gate(settings, recording=True) as gate:
         refreshing = asyncio.create_task(_refresh_for_ever(gate, log))
         try:
-            yield MilterServer(
-                Hook(settings, gate, signer, log, clock), wishes=WISHES, limits=limits, on_error=on_error
-            )
+            yield make(settings, gate, log, _clock)
         finally:
             refreshing.cancel()
             with suppress(asyncio.CancelledError):
                 await refreshing
+
+
+def _milter(settings: Settings, gate: Gate | None, log: EventLog, clock: Callable[[], UnixSeconds]) -> Server:
+    signer = open_signer(settings, clock()) if settings.milter.mode in ("sign", "both") else None
+    milter = settings.milter
+    limits = Limits(
+        body_bytes=milter.max_body_bytes, message_seconds=milter.timeout_seconds, connections=milter.connections
+    )
+
+    def on_error(error: BaseException) -> None:
+        log("message_not_judged", why=f"{type(error).__name__}: {error}")
+
+    return MilterServer(Hook(settings, gate, signer, log, clock), wishes=WISHES, limits=limits, on_error=on_error)
+
+
+def _socket_gate(settings: Settings, gate: Gate | None, log: EventLog, _clock: Callable[[], UnixSeconds]) -> Server:
+    if gate is None:
+        raise ConfigurationError("milter.mode: sign leaves nothing to judge")
+    return GateSocket(settings, gate, log)
 
 
 async def _refresh_for_ever(gate: Gate, log: EventLog) -> None:
@@ -86,8 +110,8 @@ async def _refresh_for_ever(gate: Gate, log: EventLog) -> None:
         await asyncio.sleep(REFRESH_SECONDS)
         try:
             await gate.refresh()
-        except TrustgraphError as error:  # what is in memory holds on; the next time may be better
-            log("refresh_failed", why=str(error))
+        except Exception as error:  # noqa: BLE001 - what is in memory holds on; the next time may be better
+            log("refresh_failed", why=f"{type(error).__name__}: {error}")
 
 
 def _drain_for_ever(settings: Settings, parent: int) -> None:
@@ -106,8 +130,8 @@ def _drain_for_ever(settings: Settings, parent: int) -> None:
             if done.new or done.rejected:
                 log("spool_drained", lines=done.lines, new=done.new, rejected=done.rejected or None)
             _ingest_keys(settings, store, log)
-        except (TrustgraphError, OSError) as error:  # nothing is lost: it stays in the spool
-            log("drain_failed", why=str(error))
+        except Exception as error:  # noqa: BLE001 - nothing is lost: it stays in the spool
+            log("drain_failed", why=f"{type(error).__name__}: {error}")
         if last:
             store.close()
             return
