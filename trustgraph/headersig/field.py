@@ -146,7 +146,7 @@ def _signed_names(value: bytes) -> tuple[bytes, ...]:
 def _decoded(tags: dict[bytes, bytes], tag: bytes, limit: int) -> bytes:
     text = _SPACE.sub(b"", _required(tags, tag))
     try:
-        octets = b64decode(text, validate=True)
+        octets = b64decode(text)
     except binascii.Error:
         octets = b""
     if not octets or len(octets) > limit or b64encode(octets) != text:  # one spelling, so no two fields say the same

@@ -16,13 +16,17 @@ from trustgraph.errors import BadInput
 from trustgraph.headersig.checking import MAX_SKEW_SECONDS, PASS, Finding
 from trustgraph.model import Result, UnixSeconds
 from trustgraph.openpgp.framing import Tag, sole_packet
-from trustgraph.openpgp.publickey import PublicKey
+from trustgraph.openpgp.publickey import KeyAlgorithm, PublicKey, read_integers
 from trustgraph.openpgp.selfsigned import is_over
 from trustgraph.openpgp.signature import Signature, SignatureType, Statement, parse_signature, parse_statement
 from trustgraph.openpgp.verification import is_strong_for_mail
 
 #: SHA-256 and stronger (RFC 9580 section 9.5).
 MESSAGE_HASHES = frozenset({8, 9, 10, 12, 14})
+
+#: Signature material by algorithm: so many octets, or else so many integers (RFC 9580 section 5.2.3).
+_OCTETS: Mapping[int, int] = {KeyAlgorithm.ED25519: 64, KeyAlgorithm.ED448: 114}
+_INTEGERS: Mapping[int, int] = {KeyAlgorithm.RSA: 1, KeyAlgorithm.RSA_SIGN_ONLY: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class HostCertificate:
             return "malformed-signature"
         if signature.hash_algorithm not in MESSAGE_HASHES:
             return "weak-hash"
+        if not is_strong_for_mail(self.key.packet):
+            return "weak-key"
         if abs(statement.made_at - signed_at) > MAX_SKEW_SECONDS:
             return "times-differ"
         if is_over(statement, now):
@@ -95,9 +101,7 @@ class HostCertificate:
         ends = [at for at in (self.expires_at, signer.expires_at) if at is not None]
         if any(at <= now or at <= signed_at for at in ends):
             return "key-expired"
-        if signed_at + MAX_SKEW_SECONDS < signer.key.created_at:
-            return "signed-before-key"
-        return "" if all(is_strong_for_mail(key.packet) for key in (self.key, signer.key)) else "weak-key"
+        return "signed-before-key" if signed_at + MAX_SKEW_SECONDS < signer.key.created_at else ""
 
     def _verifies(self, signature: bytes, text: bytes, signer: SigningKey) -> bool:
         """Sequoia's word: its policy has to agree with all of the above, and the signature with the text."""
@@ -118,4 +122,14 @@ def _message_signature(octets: bytes) -> tuple[Signature, Statement]:
     if packet is None or packet.tag is not Tag.SIGNATURE or packet.body is None:
         raise BadInput("expected one signature packet and nothing else")
     signature = parse_signature(packet.body)
+    _check_material(signature.key_algorithm, signature.material)
     return signature, parse_statement(signature)
+
+
+def _check_material(algorithm: int, material: bytes) -> None:
+    """Sequoia reads over what follows the material; here nothing may."""
+    size = _OCTETS.get(algorithm)
+    if size is None:
+        read_integers(material, _INTEGERS.get(algorithm, 2))
+    elif len(material) != size:
+        raise BadInput(f"signature of {len(material)} octets: expected {size}")

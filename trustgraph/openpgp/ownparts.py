@@ -29,7 +29,7 @@ from trustgraph.openpgp.signature import (
     parse_statement,
 )
 from trustgraph.openpgp.userid import parse_user_id, user_id_text
-from trustgraph.openpgp.verification import Job, Verdict, verify
+from trustgraph.openpgp.verification import Job, Verdict, is_strong_for_mail, verify
 
 #: What is kept of one certificate at most; of signatures on one part so many revocations and so many others, the
 #: newest. Only the owner of the key can reach these bounds.
@@ -40,6 +40,7 @@ MAX_SIGNATURES_EACH = 8
 #: A longer signature packet is not looked at: two signatures by RSA keys of 16,384 bits leave half of it unused.
 MAX_SIGNATURE_BYTES = 8 * 1024
 
+_SHORTER_THAN_KEY = 32
 _MAY_SIGN = 0x02  # RFC 9580 section 5.2.3.29
 
 _OVER_KEY = frozenset({SignatureType.DIRECT_KEY, SignatureType.KEY_REVOCATION})
@@ -58,8 +59,8 @@ class _Own(NamedTuple):
     back: bytes
 
 
-#: By what is signed and the signature itself, so that copies with other unhashed areas are the same.
-_Owns: TypeAlias = dict[tuple[bytes, bytes], _Own]
+#: By all of a signature but its unhashed area, so that copies which differ in that alone are the same.
+_Owns: TypeAlias = dict[tuple[bytes, ...], _Own]
 _Kept: TypeAlias = dict[bytes, list[_Own]]
 
 
@@ -117,8 +118,7 @@ class _Parts:
             statement = parse_statement(signature)
         except BadInput:
             return
-        name = (signature.hashed, signature.material)
-        # A later copy may differ in what is not covered, so nothing of it is taken but a signature of the subkey's.
+        name = (signature.hashed, signature.digest_prefix, signature.salt, signature.material)
         own = known.get(name)
         if own is None and self._counts(signature, statement, subject, subject.key):
             own = _Own(signature, statement, b"")
@@ -199,11 +199,14 @@ def _is_by(signature: Signature, key: PublicKey) -> bool:
 
 
 def _verifies(signature: Signature, subject: Subject, signer: PublicKey) -> bool:
-    signed = digest(signature, subject)
-    if signed is None:
+    """Whether it is by a key that is strong enough for mail."""
+    # An honest signature is about as long as its key; a short forgery would be cheap to make and dear to refute.
+    if len(signature.material) + _SHORTER_THAN_KEY < len(signer.material) or not is_strong_for_mail(signer.packet):
         return False
-    job = Job(signer.packet, signature.hash_algorithm, signed, signature.material)
-    return verify(job) in (Verdict.GOOD, Verdict.WEAK_KEY)
+    signed = digest(signature, subject)
+    return signed is not None and (
+        verify(Job(signer.packet, signature.hash_algorithm, signed, signature.material)) is Verdict.GOOD
+    )
 
 
 def _embedded(binding: Signature) -> Iterator[Signature]:

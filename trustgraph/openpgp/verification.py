@@ -19,7 +19,6 @@ from trustgraph.errors import BadInput
 from trustgraph.openpgp.publickey import KeyAlgorithm, PublicKey, parse_public_key, read_integers, split_curve
 
 MIN_STRONG_BITS = 2048
-MIN_STRONG_CURVE_BITS = 256
 
 #: Larger ones cost milliseconds an operation and are made by nobody's defaults.
 MAX_BITS = 16_384
@@ -93,12 +92,12 @@ def is_weak(key: _Key) -> bool:
 
 
 def is_strong_for_mail(key_packet: bytes) -> bool:
-    """Whether a key may sign messages: RSA from 2048 bits, Ed25519, Ed448, ECDSA from 256 bits; never DSA."""
+    """Whether a key may sign messages: RSA from 2048 bits, Ed25519, Ed448, ECDSA on NIST's curves; never DSA."""
     key = _load(key_packet)
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size >= MIN_STRONG_BITS
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return key.key_size >= MIN_STRONG_CURVE_BITS
+        return isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1)
     return isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
 
 

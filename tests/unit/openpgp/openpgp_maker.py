@@ -19,6 +19,7 @@ BORN = 1_600_000_000
 SHA1, SHA256, SHA384, SHA512, SHA224, SHA3_256, SHA3_512 = 2, 8, 9, 10, 11, 12, 14
 HASH = {
     1: (hashlib.md5, hashes.MD5),
+    3: (hashlib.sha1, hashes.SHA1),  # RIPEMD-160, which libraries no longer have: any 160 bits will do
     SHA1: (hashlib.sha1, hashes.SHA1),
     SHA256: (hashlib.sha256, hashes.SHA256),
     SHA384: (hashlib.sha384, hashes.SHA384),
@@ -107,6 +108,29 @@ def certify(
 
     ``issuer_fingerprint`` and ``issuer_key_id`` default to the truth; empty leaves them out.
     """
+    data = subject.hashed
+    if over is not None:
+        octets = over.encode() if isinstance(over, str) else over
+        data += b"\xb4" + len(octets).to_bytes(4) + octets
+    body = signature_body(
+        issuer, data, type, at, hash_algorithm, extra, issuer_fingerprint, issuer_key_id, unhashed=unhashed
+    )
+    return packet(2, body)
+
+
+def signature_body(
+    issuer: Key,
+    data: bytes,
+    type: int,
+    at: int | None,
+    hash_algorithm: int = SHA256,
+    extra: bytes = b"",
+    issuer_fingerprint: str | None = None,
+    issuer_key_id: str | None = None,
+    *,
+    unhashed: bytes = b"",
+) -> bytes:
+    """The body of a signature packet over whatever octets its type hashes."""
     hashed_area = (subpacket(2, at.to_bytes(4)) if at is not None else b"") + extra
     fingerprint = issuer.fingerprint if issuer_fingerprint is None else issuer_fingerprint
     if fingerprint:
@@ -118,16 +142,92 @@ def certify(
     salt = b"\x5a" * SALT[hash_algorithm] if issuer.version == 6 else b""
     hashed = bytes((issuer.version, type, issuer.algorithm, hash_algorithm)) + len(hashed_area).to_bytes(width)
     hashed += hashed_area
-    data = salt + subject.hashed
-    if over is not None:
-        octets = over.encode() if isinstance(over, str) else over
-        data += b"\xb4" + len(octets).to_bytes(4) + octets
-    data += hashed + bytes((issuer.version, 0xFF)) + len(hashed).to_bytes(4)
-    digest = HASH[hash_algorithm][0](data).digest()
+    trailer = hashed + bytes((issuer.version, 0xFF)) + len(hashed).to_bytes(4)
+    digest = HASH[hash_algorithm][0](salt + data + trailer).digest()
     tail = len(unhashed).to_bytes(width) + unhashed + digest[:2]
     if salt:
         tail += bytes((len(salt),)) + salt
-    return packet(2, hashed + tail + issuer.sign(hash_algorithm, digest))
+    return hashed + tail + issuer.sign(hash_algorithm, digest)
+
+
+def sign_document(
+    issuer: Key,
+    text: bytes,
+    *,
+    at: int | None,
+    type: int = 0x00,
+    hash_algorithm: int = SHA256,
+    extra: bytes = b"",
+    issuer_fingerprint: str | None = None,
+    issuer_key_id: str | None = None,
+    unhashed: bytes = b"",
+) -> bytes:
+    """A detached signature packet over a document."""
+    body = signature_body(
+        issuer, text, type, at, hash_algorithm, extra, issuer_fingerprint, issuer_key_id, unhashed=unhashed
+    )
+    return packet(2, body)
+
+
+def key_flags(flags: int) -> bytes:
+    """1 certifies, 2 signs, 4 and 8 encrypt."""
+    return subpacket(27, bytes((flags,)))
+
+
+def revocation_reason(code: int, text: str = "") -> bytes:
+    return subpacket(29, bytes((code,)) + text.encode())
+
+
+def revoke_key(key: Key, *, at: int, reason: int | None = 0, hash_algorithm: int = SHA256, extra: bytes = b"") -> bytes:
+    extra += b"" if reason is None else revocation_reason(reason)
+    return certify(key, key, None, type=0x20, at=at, extra=extra, hash_algorithm=hash_algorithm)
+
+
+def over_subkey(
+    issuer: Key,
+    primary: Key,
+    subkey: Key,
+    *,
+    type: int,
+    at: int,
+    hash_algorithm: int = SHA256,
+    extra: bytes = b"",
+    unhashed: bytes = b"",
+) -> bytes:
+    """The body of a signature over a subkey: 0x18 and 0x28 by the primary key, 0x19 by the subkey."""
+    data = primary.hashed + subkey.hashed
+    return signature_body(issuer, data, type, at, hash_algorithm, extra, unhashed=unhashed)
+
+
+def bind(
+    primary: Key,
+    subkey: Key,
+    *,
+    at: int,
+    flags: int | None = 2,
+    back: bytes | None = None,
+    covered: bool = True,
+    hash_algorithm: int = SHA256,
+    extra: bytes = b"",
+    unhashed: bytes = b"",
+) -> bytes:
+    """A binding signature packet. ``back`` defaults to a good back-signature, empty leaves it out.
+
+    ``covered`` puts it into the hashed area, else into the other one.
+    """
+    if back is None:
+        back = over_subkey(subkey, primary, subkey, type=0x19, at=at)
+    embedded = subpacket(32, back) if back else b""
+    extra += (key_flags(flags) if flags is not None else b"") + (embedded if covered else b"")
+    unhashed += b"" if covered else embedded
+    body = over_subkey(
+        primary, primary, subkey, type=0x18, at=at, hash_algorithm=hash_algorithm, extra=extra, unhashed=unhashed
+    )
+    return packet(2, body)
+
+
+def subkey_packet(key: Key) -> bytes:
+    return packet(14, key.body)
 
 
 def certificate(key: Key, *texts: str | bytes, at: int = BORN, extra: bytes = b"", others: bytes = b"") -> bytes:
@@ -153,7 +253,7 @@ def ed25519_key(name: str = "", *, version: int = 4, born: int = BORN) -> Key:
     return Key(version, 27, _body(version, 27, _raw(private), born), lambda _hash, digest: private.sign(digest))
 
 
-def eddsa_key(name: str = "") -> Key:
+def eddsa_key(name: str = "", *, born: int = BORN) -> Key:
     """Algorithm 22, EdDSALegacy."""
     private = ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
 
@@ -162,7 +262,7 @@ def eddsa_key(name: str = "") -> Key:
         return mpi(int.from_bytes(signature[:32])) + mpi(int.from_bytes(signature[32:]))
 
     material = bytes((len(ED25519_OID),)) + ED25519_OID + mpi(int.from_bytes(b"\x40" + _raw(private)))
-    return Key(4, 22, _body(4, 22, material, BORN), sign)
+    return Key(4, 22, _body(4, 22, material, born), sign)
 
 
 def ed448_key(version: int = 6) -> Key:

@@ -9,11 +9,11 @@ from tests.unit.openpgp.openpgp_maker import BORN
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.armor import open_blocks
 from trustgraph.openpgp.certificate import Certificate, Facts
-from trustgraph.openpgp.selfsigned import KeyPolicy
 from trustgraph.openpgp.framing import Tag, read_packets
 from trustgraph.openpgp.issuers import IssuerIndex, primary_keys
 from trustgraph.openpgp.publickey import parse_public_key
 from trustgraph.openpgp.sections import Fate, Section, read_sections
+from trustgraph.openpgp.selfsigned import KeyPolicy
 from trustgraph.openpgp.verification import verify_all
 
 LATER = UnixSeconds(BORN + 1_000_000)
