@@ -14,9 +14,8 @@ from typing import Protocol
 
 from trustgraph.errors import BadInput
 from trustgraph.headersig.canonical import relaxed_value
-from trustgraph.headersig.coverage import FIELD, is_oversigned, repeated_singletons, uncovered_names
+from trustgraph.headersig.coverage import uncovered_names
 from trustgraph.headersig.field import HeaderSignature, canonical_path, parse_field
-from trustgraph.headersig.message import FIELD_NAME
 from trustgraph.headersig.signing import MAX_LIFETIME_SECONDS, Envelope
 from trustgraph.headersig.tags import without_signature
 from trustgraph.headersig.text import Header
@@ -65,16 +64,14 @@ class Presented:
 
 def presented_signatures(header: Header) -> list[Presented]:
     """The topmost :data:`MAX_SIGNATURES` signature fields of a header, from the top."""
-    found: list[Presented] = []
-    for name, value in header.fields:
-        if name.lower() == FIELD.lower():
-            try:
-                found.append(Presented(value, parse_field(value)))
-            except BadInput as error:
-                found.append(Presented(value, None, str(error)))
-            if len(found) == MAX_SIGNATURES:
-                break
-    return found
+    return [_presented(value) for value in header.signature_values[:MAX_SIGNATURES]]
+
+
+def _presented(value: bytes) -> Presented:
+    try:
+        return Presented(value, parse_field(value))
+    except BadInput as error:
+        return Presented(value, None, str(error))
 
 
 def check_form(presented: Presented, header: Header, now: UnixSeconds) -> Finding | None:
@@ -82,9 +79,9 @@ def check_form(presented: Presented, header: Header, now: UnixSeconds) -> Findin
     signature = presented.signature
     if signature is None:
         return _MALFORMED
-    if repeated_singletons(header.fields):
+    if header.repeated_singletons():
         return Finding(Result.PERMERROR, "repeated-field")
-    if not all(FIELD_NAME.fullmatch(name) for name, _ in header.fields):
+    if not header.has_sound_names:
         return Finding(Result.PERMERROR, "malformed-header")
     return _check_times(signature, now)
 
@@ -120,7 +117,7 @@ def check_header(presented: Presented, header: Header, certificate: Certificate,
     if judged.result is not Result.PASS:
         return judged
     # Only now: what an altered message leaves out is no fault of the signer's.
-    if not is_oversigned(header.fields, signature.names):
+    if not header.is_oversigned_by(signature.names):
         return Finding(Result.PERMERROR, "too-little-signed")
     return PASS
 

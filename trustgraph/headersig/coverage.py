@@ -41,22 +41,10 @@ def signed_names(fields: Sequence[Field]) -> list[bytes]:
     return names + list(OVERSIGNED)
 
 
-def repeated_singletons(fields: Iterable[Field]) -> list[bytes]:
-    """Names, lower case and sorted, of fields that occur more often than a message may have them."""
-    counts = Counter(name.lower() for name, _ in fields)
-    return sorted(name for name in SINGLETONS if counts[name] > 1)
-
-
 def uncovered_names(fields: Iterable[Field], signed: Iterable[bytes]) -> list[bytes]:
     """Names, lower case and sorted, of fields that a signature over ``signed`` leaves out, transit aside."""
     left = Counter(name.lower() for name, _ in fields if not _is_transit(name.lower()))
     return sorted((left - Counter(signed)).keys())
-
-
-def is_oversigned(fields: Iterable[Field], signed: Iterable[bytes]) -> bool:
-    """Whether ``signed`` (lower case) names each of :data:`OVERSIGNED` more often than it occurs."""
-    present, named = Counter(name.lower() for name, _ in fields), Counter(signed)
-    return all(named[name] > present[name] for name in SINGLETONS)
 
 
 def _is_signed(name: bytes) -> bool:

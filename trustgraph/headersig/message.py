@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TypeAlias
 
 from trustgraph.errors import BadInput
@@ -19,6 +20,12 @@ MAX_HEADER_BYTES = 1024 * 1024
 _HEADER_END = re.compile(rb"\r\n\r\n|\A\r\n")
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _MAILBOX_LINE = re.compile(rb"From [ \t]*[^ \t:\r\n][^\r\n]*")
+
+
+@lru_cache(maxsize=4096)
+def is_field_name(name: bytes) -> bool:
+    """Whether it can be the name of a field."""
+    return FIELD_NAME.fullmatch(name) is not None
 
 
 def with_network_line_ends(octets: bytes) -> bytes:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trustgraph.errors import BadInput
-from trustgraph.headersig.coverage import FIELD, repeated_singletons, signed_names
+from trustgraph.headersig.coverage import FIELD, signed_names
 from trustgraph.headersig.field import HeaderSignature, canonical_path, parse_field, render_signed, render_unsigned
-from trustgraph.headersig.message import FIELD_NAME, Field
+from trustgraph.headersig.message import Field, is_field_name
 from trustgraph.headersig.text import Header
 from trustgraph.model import UnixSeconds
 
@@ -48,7 +48,8 @@ def sign(
     Raises :class:`BadInput` for a header that nobody should vouch for: no From, a field that may occur once occurring
     twice, or a name that is none; and for anything that would make a field which no verifier reads.
     """
-    _require_sound(fields)
+    header = Header(fields)
+    _require_sound(header)
     names = signed_names(fields)
     parts = HeaderSignature(
         domain=signing.domain,
@@ -63,17 +64,17 @@ def sign(
         recipient=canonical_path(envelope.recipients[0]) if len(envelope.recipients) == 1 else None,
     )
     unsigned = render_unsigned(parts, names)
-    text = Header(fields).signed_text(parts.names, unsigned)
+    text = header.signed_text(parts.names, unsigned)
     value = render_signed(unsigned, signer(text))
     parse_field(value)
     return FIELD, value
 
 
-def _require_sound(fields: Sequence[Field]) -> None:
-    if not any(name.lower() == b"from" for name, _ in fields):
+def _require_sound(header: Header) -> None:
+    if not any(name.lower() == b"from" for name, _ in header.fields):
         raise BadInput("the message has no From field")
-    if repeated := repeated_singletons(fields):
+    if repeated := header.repeated_singletons():
         raise BadInput(f"field {repeated[0].decode()} occurs more than once")
-    for name, _ in fields:
-        if not FIELD_NAME.fullmatch(name):
+    for name, _ in header.fields:
+        if not is_field_name(name.lower()):
             raise BadInput(f"{name[:60]!r} is no header field name")
