@@ -5,7 +5,10 @@ The pipeline, in order:
 1. :mod:`trustgraph.ingest` reads verification logs and keyrings,
 2. :mod:`trustgraph.store` keeps what they say,
 3. :mod:`trustgraph.scoring` rates every identity from endorsements and good-mail history,
-4. :mod:`trustgraph.reports` shows people what follows from it.
+4. :mod:`trustgraph.reports` shows people what follows from it,
+5. :mod:`trustgraph.verifier` decides on each message at accept time: :mod:`trustgraph.headersig` checks its signature,
+   :mod:`trustgraph.keyserver` finds the key, :mod:`trustgraph.policy` has the rules, :mod:`trustgraph.milter` speaks to
+   the MTA.
 
 :mod:`trustgraph.model` has the words, :mod:`trustgraph.errors` the exceptions, :mod:`trustgraph.settings` the
 configuration. :mod:`trustgraph.lab` makes whole mail worlds with a known truth.
