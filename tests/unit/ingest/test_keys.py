@@ -14,8 +14,8 @@ import zstandard
 from trustgraph.errors import NoInput, UsageError
 from trustgraph.ingest.keys import KeyringCounts, ingest_keys
 from trustgraph.model import Certification, HostKey, UnixSeconds
-from trustgraph.openpgp.selfsigned import KeyPolicy
 from trustgraph.openpgp.sections import Fate
+from trustgraph.openpgp.selfsigned import KeyPolicy
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "openpgp"
 AT = UnixSeconds(1_800_000_000)

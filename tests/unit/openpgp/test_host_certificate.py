@@ -160,6 +160,12 @@ def test_curves_that_sequoia_does_not_take(curve: str) -> None:
     assert judged(own(key), key, key=key) == "permerror weak-key"
 
 
+@pytest.mark.parametrize("curve", ["secp256k1", "brainpool256"])
+def test_nor_does_it_as_subkeys(curve: str) -> None:
+    key = maker.ecdsa_key(curve)
+    assert judged(own(flags=1) + subkey_packet(key) + bind(KEY, key, at=BORN), key) == UNKNOWN_KEY
+
+
 def test_the_primary_key_has_to_say_that_it_signs() -> None:
     assert judged(own(flags=3)) == PASSES
     assert judged(own(flags=1)) == UNKNOWN_KEY
@@ -194,6 +200,8 @@ def test_issuers() -> None:
     with_subkey = own() + subkey_packet(SUBKEY) + bind(KEY, SUBKEY, at=BORN)
     lying: dict[str, Any] = {"issuer_fingerprint": SUBKEY.fingerprint, "issuer_key_id": SUBKEY.key_id}
     assert judged(with_subkey, KEY, **lying) == BROKEN
+    # named in the covered area, made by the one that is named where nothing is covered
+    assert judged(with_subkey, KEY, issuer_fingerprint=SUBKEY.fingerprint) == BROKEN
     lying_by_id: dict[str, Any] = {"issuer_fingerprint": "", "issuer_key_id": KEY.key_id}
     assert judged(with_subkey, SUBKEY, **lying_by_id) == BROKEN
 
@@ -316,6 +324,8 @@ def test_a_user_id_added_after_signing() -> None:
     assert judged(named + claim(at=AT + 300)) == PASSES  # as much as clocks may differ
     assert judged(named + claim(at=AT + 301)) == NO_HOST
     assert judged(named + claim(at=AT + 301) + user_id(f"{SMTP}:587") + claim(text=f"{SMTP}:587")) == PASSES
+    early, late = claim(at=BORN), claim(text=f"{SMTP}:587", at=AT + 301)
+    assert judged(named + early + user_id(f"{SMTP}:587") + late) == PASSES
     certificate = read(named + claim(at=AT + 301) + claim(at=AT + 400))
     assert dict(certificate.hosts) == {HOST: AT + 301}
 
@@ -384,6 +394,23 @@ def test_subkeys(primary: Key, subkey: Key) -> None:
     foreign = over_subkey(outsider, primary, subkey, type=0x18, at=BORN, extra=key_flags(2) + subpacket(32, back()))
     assert outcome(packet(2, foreign)) == UNKNOWN_KEY
     assert outcome(bind(outsider, subkey, at=BORN)) == UNKNOWN_KEY
+
+
+def test_in_version_6_the_direct_key_signature_goes_first() -> None:
+    # RFC 9580 section 10.1.1; Sequoia takes the User ID's all the same, so both have to allow it
+    for key, expected in ((KEY, UNKNOWN_KEY), (V6, BROKEN)):
+        direct = certify(key, key, None, type=0x1F, at=BORN, extra=CAN_ALL)
+        newer = user_id(SMTP) + claim(key, at=BORN + DAY, extra=key_flags(1))
+        assert judged(key.packet + direct + newer, key, key=key) == expected
+    narrow = certify(V6, V6, None, type=0x1F, at=BORN, extra=key_flags(1))
+    assert judged(V6.packet + narrow + user_id(SMTP) + claim(V6, at=BORN + DAY), V6, key=V6) == UNKNOWN_KEY
+
+
+def test_back_signature_with_a_broken_hash() -> None:
+    for hash_algorithm in (1, 3):
+        back = over_subkey(SUBKEY, KEY, SUBKEY, type=0x19, at=BORN, hash_algorithm=hash_algorithm)
+        bound = own(flags=1) + subkey_packet(SUBKEY) + bind(KEY, SUBKEY, at=BORN, back=back)
+        assert judged(bound, SUBKEY) == UNKNOWN_KEY
 
 
 def test_back_signature_with_sha1() -> None:
