@@ -189,6 +189,7 @@ class Milter(_Section):
     socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "660"
     timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(20.0, alias="timeout")
     max_body_bytes: Annotated[int, BeforeValidator(parse_size)] = Field(100 * 1024 * 1024, alias="max_body")
+    early: bool = False
     connections: Annotated[int, Field(ge=1)] = 1_000
     trusted_results: tuple[str, ...] = ()
     known_clients: Mapping[str, Fqdn] = Field(default_factory=dict)

@@ -17,7 +17,7 @@ FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 MAX_FIELDS = 1_000
 MAX_HEADER_BYTES = 1024 * 1024
 
-_HEADER_END = re.compile(rb"\r\n\r\n|\A\r\n")
+_HEADER_END = re.compile(rb"\A\r\n|\r\n\r\n")
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _MAILBOX_LINE = re.compile(rb"From [ \t]*[^ \t:\r\n][^\r\n]*")
 

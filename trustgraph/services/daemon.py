@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import TypeAlias
 
 from trustgraph.errors import ConfigurationError
@@ -21,7 +21,7 @@ from trustgraph.milter.workers import Server, Timing, run_workers
 from trustgraph.model import UnixSeconds
 from trustgraph.services.gate import REFRESH_SECONDS, Gate, open_gate, state_of
 from trustgraph.services.gate_socket import GateSocket
-from trustgraph.services.hostkeys import open_signer
+from trustgraph.services.hostkeys import open_signer, signing_file
 from trustgraph.services.keyrings import ingest_keyrings
 from trustgraph.services.log import EventLog, open_log
 from trustgraph.services.milter import Hook
@@ -31,9 +31,7 @@ from trustgraph.verifier.spool import Drain
 
 DRAIN_SECONDS = 1.0
 
-#: Pieces of the body are not answered: that costs a round trip each, and one saved is worth more than a body skipped.
-WISHES = Wishes(answer_body=False)
-
+_COLLECT_AFTER = 20_000
 
 #: Makes the server of one worker, given settings, the gate (None where nothing is judged), the log and the clock.
 MakeServer: TypeAlias = Callable[[Settings, Gate | None, EventLog, Callable[[], UnixSeconds]], Server]
@@ -73,17 +71,39 @@ def _serve(load: Callable[[], Settings], listen: str, make: MakeServer) -> None:
 
 @asynccontextmanager
 async def _worker(settings: Settings, make: MakeServer, log: EventLog) -> AsyncIterator[Server]:
+    if not settings.site.hostname:  # it may have been taken out since the start
+        raise ConfigurationError("site.hostname: expected this host's FQDN")
+    _spare_the_collector()
     if settings.milter.mode == "sign" and make is _milter:
-        yield make(settings, None, log, _clock)
+        async with _refreshing(settings, None, server := make(settings, None, log, _clock), log):
+            yield server
         return
-    async with open_gate(settings, recording=True) as gate:
-        refreshing = asyncio.create_task(_refresh_for_ever(gate, log))
-        try:
-            yield make(settings, gate, log, _clock)
-        finally:
-            refreshing.cancel()
-            with suppress(asyncio.CancelledError):
-                await refreshing
+    async with (
+        open_gate(settings, recording=True, create=False) as gate,
+        _refreshing(settings, gate, server := make(settings, gate, log, _clock), log),
+    ):
+        yield server
+
+
+@asynccontextmanager
+async def _refreshing(settings: Settings, gate: Gate | None, server: Server, log: EventLog) -> AsyncIterator[None]:
+    """While it lasts, what others find out and what the operator does to the host key is taken up."""
+    tasks = [asyncio.create_task(_refresh_for_ever(gate, log))] if gate else []
+    if isinstance(server, MilterServer) and isinstance(server.handler, Hook) and settings.milter.mode != "verify":
+        tasks.append(asyncio.create_task(_follow_hostkey(server.handler, settings, log)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _spare_the_collector() -> None:
+    """What is there now stays for good, and messages make no cycles: so look rarely, and never at the former again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 def _milter(settings: Settings, gate: Gate | None, log: EventLog, clock: Callable[[], UnixSeconds]) -> Server:
@@ -96,7 +116,9 @@ def _milter(settings: Settings, gate: Gate | None, log: EventLog, clock: Callabl
     def on_error(error: BaseException) -> None:
         log("message_not_judged", why=f"{type(error).__name__}: {error}")
 
-    return MilterServer(Hook(settings, gate, signer, log, clock), wishes=WISHES, limits=limits, on_error=on_error)
+    # Each answer that the MTA waits for costs a switch to it and back; one a message, if it is to be.
+    wishes = Wishes(answer_body=False, answer_end_of_header=milter.early)
+    return MilterServer(Hook(settings, gate, signer, log, clock), wishes=wishes, limits=limits, on_error=on_error)
 
 
 def _socket_gate(settings: Settings, gate: Gate | None, log: EventLog, _clock: Callable[[], UnixSeconds]) -> Server:
@@ -112,6 +134,41 @@ async def _refresh_for_ever(gate: Gate, log: EventLog) -> None:
             await gate.refresh()
         except Exception as error:  # noqa: BLE001 - what is in memory holds on; the next time may be better
             log("refresh_failed", why=f"{type(error).__name__}: {error}")
+
+
+async def _follow_hostkey(hook: Hook, settings: Settings, log: EventLog) -> None:
+    seen: object = None
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        seen = await take_up_hostkey(hook, settings, log, _clock(), seen)
+
+
+async def take_up_hostkey(hook: Hook, settings: Settings, log: EventLog, now: UnixSeconds, seen: object) -> object:
+    """Sign with the key that is to sign now, if that is another one than was ``seen``; returns what is there now.
+
+    With a key that was revoked or cannot be read, what would be signed waits: signed, receivers would refuse it.
+    """
+    path, signer = signing_file(settings, now), hook.signer
+    with suppress(OSError):
+        status = path.stat()
+        expired = signer is not None and (signer.certificate.expires_at or now + 1) <= now
+        if seen == (found := (path, status.st_ino, status.st_mtime_ns, expired)):
+            return seen
+        try:
+            opened = await asyncio.to_thread(open_signer, settings, now)
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no key to sign with
+            hook.sign_with(None, str(error))
+            log("hostkey_unusable", why=str(error))
+            return found
+        if signer is None or signer.certificate.fingerprint != opened.certificate.fingerprint:
+            log("hostkey_taken_up", path=str(path), fingerprint=opened.certificate.fingerprint)
+        hook.sign_with(opened)
+        return (path, status.st_ino, status.st_mtime_ns, False)
+    why = f"{path}: there is no such file"
+    if signer is not None:
+        log("hostkey_unusable", why=why)
+    hook.sign_with(None, why)
+    return None
 
 
 def _drain_for_ever(settings: Settings, parent: int) -> None:
@@ -139,12 +196,12 @@ def _drain_for_ever(settings: Settings, parent: int) -> None:
 
 def _ingest_keys(settings: Settings, store: Store, log: EventLog) -> None:
     """Certificates that were fetched, with what others say of them, into the network that scoring reads."""
-    waiting = sorted(state_of(settings, "keys").glob("*.pgp"))
-    if not waiting:
+    keys = state_of(settings, "keys")
+    taken = sorted(keys.glob("*.taken"))  # left by a pass that failed
+    if not taken:
+        taken = [path.rename(path.with_suffix(".taken")) for path in sorted(keys.glob("*.pgp"))]  # newer ones may come
+    if not taken:
         return
-    taken: list[Path] = []
-    for path in waiting:
-        taken.append(path.rename(path.with_suffix(".taken")))  # a newer copy may come meanwhile
     counts = ingest_keyrings(store, settings, taken, _clock())
     for path in taken:
         path.unlink()

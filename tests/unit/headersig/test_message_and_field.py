@@ -288,3 +288,8 @@ def test_signed_names_follow_the_design() -> None:
         "From To Cc Subject Date Message-ID Reply-To Sender In-Reply-To References MIME-Version Content-Type "
         "Content-Transfer-Encoding"
     )
+
+
+def test_a_message_without_a_header_is_all_body() -> None:
+    assert split_message(b"\r\n\r\n\r\nHello\r\n") == ([], b"\r\n\r\nHello\r\n")
+    assert split_message(b"\r\n") == ([], b"")
