@@ -39,7 +39,8 @@ def _fuzz(name: str, seconds: int) -> None:
     corpus = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
     for number, seed in enumerate(seeds(name)):
         (corpus / f"seed{number}").write_bytes(seed)
-    options = [f"-max_total_time={seconds}", "-max_len=8192", "-print_final_stats=1", "-verbosity=0", "-timeout=10", f"-artifact_prefix={corpus}/"]
+    options = [f"-max_total_time={seconds}", "-max_len=8192", "-print_final_stats=1", "-verbosity=0", "-timeout=10"]
+    options.append(f"-artifact_prefix={corpus}/")  # what it dies of is put beside the seeds, and named in its output
     atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])
     atheris.Fuzz()
 
