@@ -168,7 +168,7 @@ def revoke(
     fingerprint = open_key(common.settings, path).fingerprint
     octets = run_revoke(common.settings, path, now(), Reason[reason.name], comment)
     if publish:
-        _publish(common, octets, fingerprint, json)
+        _publish(common, octets, fingerprint, json, "revoke it again with --publish")
     elif json:
         print_json({"fingerprint": fingerprint, "certificate": enarmor(octets).decode("ascii")})
     else:
@@ -184,6 +184,8 @@ def _make(
     from trustgraph.services.keymaking import create_key
 
     files = KeyFiles(common.settings.hostkey.path)
+    if imported and (rsa or expires):
+        raise UsageError("--import takes the key as it is: --rsa and --expires are for a new one")
     blob = read_secret(imported) if imported else None
     expires_at = _expiry(expires) if expires else None
     key = create_key(common.settings, now(), rsa_bits=rsa, expires_at=expires_at, imported=blob, rotate=rotate)
@@ -208,7 +210,9 @@ def _expiry(text: str) -> UnixSeconds:
     return moment
 
 
-def _publish(common: Shared, certificate: bytes, fingerprint: str, json: bool) -> None:
+def _publish(
+    common: Shared, certificate: bytes, fingerprint: str, json: bool, again: str = "run `trustgraph key publish` again"
+) -> None:
     from trustgraph.keyserver.pool import Pool
 
     async def run() -> list[Published]:
@@ -227,7 +231,7 @@ def _publish(common: Shared, certificate: bytes, fingerprint: str, json: bool) -
         else:
             say(f"{one.server}: {'has it' if one.ok else f'does not have it: {one.reason}'}")
     if not all(one.ok for one in results):
-        raise ServiceUnavailable(f"{fingerprint}: not on every keyserver; run `trustgraph key publish` again")
+        raise ServiceUnavailable(f"{fingerprint}: not on every keyserver; {again}")
 
 
 def _own(common: Shared) -> HostCertificate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +55,7 @@ def sign(
     if objection:
         note(f"signed without the body: {objection}")
     sys.stdout.buffer.write(octets)
+    sys.stdout.buffer.flush()
 
 
 def verify(
@@ -87,14 +89,18 @@ def verify(
             return await judge_message(gate, octets, envelope, client, queue_id)
 
     judged = asyncio.run(judge())
-    if results:
-        name = settings.site.authserv_id or settings.site.hostname or "localhost"
-        value = render_results(name, judged.checked, judged.evidence, judged.decision).decode("ascii")
-        typer.echo(f"{FIELD.decode()}: {value}".replace("\r\n", "\n"))
-    if json:
-        print_json(judged_json(judged))
-    elif not results:
-        _print_judged(judged)
+    try:
+        if results:
+            name = settings.site.authserv_id or settings.site.hostname or "localhost"
+            value = render_results(name, judged.checked, judged.evidence, judged.decision).decode("ascii")
+            typer.echo(f"{FIELD.decode()}: {value}".replace("\r\n", "\n"))
+        if json:
+            print_json(judged_json(judged))
+        elif not results:
+            _print_judged(judged)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # rich exits by itself; who reads no further still asks for the exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit({"accept": EX_OK, "tempfail": EX_TEMPFAIL}.get(judged.decision.verdict.value, EX_NOPERM))
 
 
@@ -133,11 +139,19 @@ def _client(ip: str, name: str, helo: str, helo_confirmed: bool) -> Client:
         return Client(
             host=parse_domain(name) if name else "",
             ip=parse_address(ip) if ip else "",
-            helo=parse_domain(helo) if helo and helo_confirmed else helo,
+            helo=parse_domain(helo) if helo_confirmed else _domain(helo),
             helo_confirmed=helo_confirmed,
         )
     except TrustgraphError as error:
         raise BadInput(f"client: {error}") from None
+
+
+def _domain(helo: str) -> str:
+    """A HELO that is no name, such as an address in brackets, is none that could be anybody's."""
+    try:
+        return parse_domain(helo)
+    except BadInput:
+        return ""
 
 
 def _print_judged(judged: Judged) -> None:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from trustgraph.errors import BadInput
+from trustgraph.errors import BadInput, ConfigurationError
 from trustgraph.headersig.message import Field
 from trustgraph.ingest.formats.auth_results import best_findings
 from trustgraph.ingest.formats.auth_results_field import authserv_id_of, parse_field
@@ -47,7 +47,7 @@ class Gate:
         self.settings = settings
         self._clock = clock
         self._spool = spool
-        self._counters = Counters(state_of(settings, "counters.db"))
+        self._counters = Counters(state_of(settings, "counters.db"), settings.policy.signature_recipients)
         self.keys = KeySource(store, pool, key_times(settings), clock, self._keep_for_scoring)
         self.standings = StandingSource(store)
         self._names = HeloNames()
@@ -96,14 +96,18 @@ class Gate:
 
 @asynccontextmanager
 async def open_gate(
-    settings: Settings, *, recording: bool, clock: Callable[[], UnixSeconds] | None = None
+    settings: Settings, *, recording: bool, clock: Callable[[], UnixSeconds] | None = None, create: bool = True
 ) -> AsyncIterator[Gate]:
     """A gate on the database of the settings; ``recording`` writes decisions to the spool.
 
+    ``create`` makes a database where there is none; one that was there before must not be made anew, without ratings.
+
     Raises what opening its parts raises: a gate that is not whole is none.
     """
+    if recording and not settings.site.hostname:
+        raise ConfigurationError("site.hostname: expected this host's FQDN, under which decisions are recorded")
     clock = clock or (lambda: UnixSeconds(int(time.time())))
-    store = open_store(settings.database.url, create=True)
+    store = open_store(settings.database.url, create=create)
     try:
         pool = Pool(
             settings.keyservers.urls,
@@ -173,25 +177,32 @@ def others_in(fields: Sequence[Field], trusted: Sequence[str]) -> tuple[Identity
 
 
 def record_of(judged: Judged, incoming: Incoming, queue_id: str, observer: str, at: UnixSeconds) -> Record:
-    """The decision as a line of the spool: about the signature's key if there is one, else about the client."""
+    """The decision as a line of the spool: about the signature's key if that was looked at, else about the client.
+
+    A fingerprint alone is anybody's to write: a made-up one leaves nothing in the store, and the client's name is put
+    beside a key only where that key has signed in this name.
+    """
     counting = responsible_signature(judged.checked)
-    signature = counting.presented.signature if counting else None
+    signature = counting.presented.signature if counting and counting.finding.result in _LOOKED_AT else None
     evidence, client = judged.evidence, incoming.client
-    proved = evidence.result is Result.PASS and evidence.by_client
+    signed_host = signature.domain if signature and evidence.result is Result.PASS else ""
     return Record(
         at=_rfc3339(at),
         observer=observer,
         identity=f"openpgp:{signature.fingerprint}" if signature else _client_identity(client),
         result=evidence.result,
         message_id=_message_id(incoming.fields) or queue_id,
-        host=evidence.client_host,
+        host=signed_host if signature else evidence.client_host,
         client_ip=client.ip,
         verdict=judged.decision.verdict,
         reason=judged.decision.reason,
         queue_id=queue_id,
-        signing_host=evidence.client_host if proved and evidence.responsible else "",
+        signing_host=signed_host if evidence.by_client else "",
     )
 
+
+#: Results that take the key itself; ``permerror`` may be of a signature whose key nobody has ever seen.
+_LOOKED_AT = frozenset({Result.PASS, Result.FAIL, Result.POLICY})
 
 _rfc3339 = lru_cache(maxsize=4)(to_rfc3339)
 

@@ -2,7 +2,7 @@
 
 Three files lie beside each other: the key in use, ``.next`` while a rotation is under way, and ``.revocation.asc``, the
 revocation made with the key, for the day on which the key itself is lost. All are of mode 0600, written whole or not at
-all.
+all, and none is ever written over by making a key.
 """
 
 from __future__ import annotations
@@ -43,17 +43,24 @@ class KeyFiles:
         return self.current.with_name(f"{self.current.name}.{fingerprint[:16]}.old")
 
 
+def signing_file(settings: Settings, now: UnixSeconds) -> Path:
+    """The key that signs now: the next one once every server has had the time to learn of it, else the current one."""
+    files = KeyFiles(settings.hostkey.path)
+    try:
+        made_at = files.next.stat().st_mtime
+    except OSError:
+        return files.current
+    return files.next if made_at + settings.hostkey.switch_after_seconds <= now else files.current
+
+
 def open_signer(settings: Settings, now: UnixSeconds) -> MessageSigner:
-    """The host key, for signing mail: the next one once every server has had the time to learn of it.
+    """The host key, for signing mail.
 
     Raises :class:`ConfigurationError` naming the file and what is wrong with it, :class:`NoInput` when it is not there.
     """
-    files, passphrase = KeyFiles(settings.hostkey.path), read_passphrase(settings)
-    chosen = files.current
-    if files.next.exists() and files.next.stat().st_mtime + settings.hostkey.switch_after_seconds <= now:
-        chosen = files.next
+    chosen, passphrase = signing_file(settings, now), read_passphrase(settings)
     try:
-        signer = load_signer(read_secret(chosen), passphrase, now)
+        signer = load_signer(read_host_key(chosen), passphrase, now)
     except BadInput as error:
         raise ConfigurationError(f"{chosen}: {error}") from None
     if settings.site.hostname not in signer.certificate.hosts:
@@ -63,31 +70,69 @@ def open_signer(settings: Settings, now: UnixSeconds) -> MessageSigner:
 
 
 def read_passphrase(settings: Settings, environment: Mapping[str, str] | None = None) -> str:
-    """From ``hostkey.passphrase_file``, else the systemd credential ``trustgraph-hostkey-passphrase``, else none."""
+    """From ``hostkey.passphrase_file``, else the systemd credential ``trustgraph-hostkey-passphrase``, else none.
+
+    Raises :class:`ConfigurationError` for a file without a passphrase in it: with it the key would lie there unlocked.
+    """
     environment = os.environ if environment is None else environment
     if settings.hostkey.passphrase_file:
         path = Path(settings.hostkey.passphrase_file)
+        octets = _read_passphrase_file(path, 0o077)
     elif "CREDENTIALS_DIRECTORY" in environment:
         path = Path(environment["CREDENTIALS_DIRECTORY"]) / _CREDENTIAL
         if not path.exists():
             return ""
+        # systemd lets the service's user in by an access list, whose mask shows as the group's rights.
+        octets = _read_passphrase_file(path, 0o007)
     else:
         return ""
-    return read_secret(path).decode("utf-8").rstrip("\r\n")
+    try:
+        passphrase = octets.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:  # which would show what is in the file
+        passphrase = ""
+    if not passphrase:
+        raise ConfigurationError(f"{path}: expected a passphrase, in UTF-8")
+    return passphrase
 
 
-def read_secret(path: Path) -> bytes:
-    """A file that only its owner may read. Raises :class:`NoInput` or :class:`ConfigurationError` with the way out."""
+def _read_passphrase_file(path: Path, others: int) -> bytes:
+    try:
+        return read_secret(path, others)
+    except NoInput as error:
+        raise ConfigurationError(f"hostkey passphrase: {error}") from None
+
+
+def read_secret(path: Path, others: int = 0o077) -> bytes:
+    """A file that only its owner may read: none of the mode bits ``others``.
+
+    Raises :class:`NoInput` or :class:`ConfigurationError` with the way out.
+    """
     try:
         with path.open("rb") as stream:
             mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            if mode & 0o077:
+            if mode & others:
                 raise ConfigurationError(f"{path}: has mode {mode:04o}, so others may read it: chmod 600 {path}")
             return stream.read(_MAX_KEY_FILE_BYTES)
     except FileNotFoundError:
-        raise NoInput(f"{path}: there is no such file; `trustgraph key new` makes a host key") from None
+        raise NoInput(f"{path}: there is no such file") from None
     except OSError as error:
         raise NoInput(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def read_host_key(path: Path) -> bytes:
+    """:func:`read_secret`, with the way to a host key where there is none."""
+    if not path.exists():
+        raise NoInput(f"{path}: there is no such file; `trustgraph key new` makes a host key")
+    return read_secret(path)
+
+
+def sync_directory(directory: Path) -> None:
+    """Have new names in a directory on disk."""
+    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def write_secret(path: Path, octets: bytes, *, replace: bool = False) -> None:
@@ -107,5 +152,6 @@ def write_secret(path: Path, octets: bytes, *, replace: bool = False) -> None:
                 os.link(draft, path)  # fails where another has made it meanwhile
         finally:
             draft.unlink(missing_ok=True)
+        sync_directory(path.parent)
     except OSError as error:
         raise NoInput(f"{path}: cannot be written: {error.strerror}") from None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from trustgraph.errors import ConfigurationError, UsageError
+from trustgraph.errors import BadInput, ConfigurationError, UsageError
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp import making
 from trustgraph.openpgp.making import Reason, SecretHostKey
-from trustgraph.services.hostkeys import KeyFiles, read_passphrase, read_secret, write_secret
+from trustgraph.openpgp.signer import load_signer
+from trustgraph.services.hostkeys import KeyFiles, read_host_key, read_passphrase, sync_directory, write_secret
 from trustgraph.settings import Settings
 
 
@@ -32,8 +33,13 @@ def create_key(
         raise ConfigurationError("site.hostname: expected this host's FQDN, which its key is made for")
     files = KeyFiles(settings.hostkey.path)
     target = files.next if rotate else files.current
+    revocation = target.with_name(target.name + ".revocation.asc")
     if target.exists():
         raise UsageError(f"{target} exists: `trustgraph key rotate` replaces a host key, `key revoke` ends it")
+    if revocation.exists():
+        raise UsageError(f"{revocation} exists, and may be all that is left of a key: move it to a safe place first")
+    if rotate and not files.current.exists():
+        raise UsageError(f"there is no host key to replace in {files.current}: `trustgraph key new` makes one")
     passphrase = read_passphrase(settings)
     if imported is None:
         key = making.new_host_key(host, now, expires_at=expires_at, postmaster=True, rsa_bits=rsa_bits)
@@ -41,32 +47,43 @@ def create_key(
         key = making.load_host_key(imported, passphrase)
         if f"smtp://{host}" not in key.user_ids:
             making.add_host(key, host, now)
+    secret = making.export_secret(key, passphrase=passphrase)
+    if imported is not None:
+        load_signer(secret, passphrase, now)
     certificate = key.certificate()
     making.revoke_key(key, certificate, now, reason=making.Reason.UNSPECIFIED, comment="made with the key")
-    write_secret(target.with_name(target.name + ".revocation.asc"), making.export_public(certificate, armored=True))
-    write_secret(target, making.export_secret(key, passphrase=passphrase))
+    write_secret(revocation, making.export_public(certificate, armored=True))
+    write_secret(target, secret)
     return key
 
 
 def open_key(settings: Settings, path: Path | None = None) -> SecretHostKey:
     """The host key, for certifying. Raises :class:`NoInput`, :class:`ConfigurationError`, :class:`BadInput`."""
-    blob = read_secret(path or settings.hostkey.path)
-    return making.load_host_key(blob, read_passphrase(settings))
+    path = path or settings.hostkey.path
+    blob, passphrase = read_host_key(path), read_passphrase(settings)
+    try:
+        return making.load_host_key(blob, passphrase)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
 
 
 def finish_rotation(settings: Settings) -> tuple[Path, Path]:
-    """Put the next key in the place of the current one; returns (where the old one went, the current one's file)."""
+    """Put the next key in the place of the current one; returns (where the old one went, the current one's file).
+
+    Cut short anywhere it can be run again, and there is a current key at any time.
+    """
     files = KeyFiles(settings.hostkey.path)
     if not files.next.exists():
         raise UsageError(f"no rotation is under way: there is no {files.next}")
     old = files.old(open_key(settings).fingerprint)
     next_revocation = files.next.with_name(files.next.name + ".revocation.asc")
-    os.replace(files.current, old)
-    os.replace(files.next, files.current)
-    if files.revocation.exists():
-        os.replace(files.revocation, old.with_name(old.name + ".revocation.asc"))
+    for path, copy in ((files.current, old), (files.revocation, old.with_name(old.name + ".revocation.asc"))):
+        if path.exists() and not copy.exists():
+            os.link(path, copy)
     if next_revocation.exists():
         os.replace(next_revocation, files.revocation)
+    os.replace(files.next, files.current)
+    sync_directory(files.current.parent)
     return old, files.current
 
 

@@ -32,10 +32,11 @@ class Signed:
 
 
 class BodyShape:
-    """Whether a body goes through transit as it is: ASCII, whole lines, none too long. Fed piece by piece."""
+    """Whether a body goes through transit as it is: ASCII, no NUL, whole lines, none too long. Fed piece by piece."""
 
     def __init__(self) -> None:
         self._is_ascii = True
+        self._nul = False
         self._line_octets = 0
         self._longest = 0
         self._bare = False
@@ -46,6 +47,7 @@ class BodyShape:
         if not piece:
             return
         self._is_ascii = self._is_ascii and piece.isascii()
+        self._nul = self._nul or b"\0" in piece
         text = b"\r" + piece if self._after_cr else piece
         self._after_cr = piece.endswith(b"\r")
         ends = text.count(b"\r\n")
@@ -60,8 +62,11 @@ class BodyShape:
         """Why transit may change it, empty if it will not."""
         if self._bare or self._after_cr:
             return "bare-line-end"
-        if self._longest > MAX_LINE_OCTETS + 1:  # the CR of a line end was counted
+        # The CR of a line end was counted, but the last line may have none.
+        if self._longest > MAX_LINE_OCTETS + 1 or self._line_octets > MAX_LINE_OCTETS:
             return "long-line"
+        if self._nul:
+            return "nul-octet"
         return "" if self._is_ascii else "8bit-body"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from trustgraph.errors import BadInput
+from trustgraph.errors import BadInput, ConfigurationError, ServiceUnavailable
 from trustgraph.headersig.canonical import BodyHash
 from trustgraph.headersig.message import Field
 from trustgraph.headersig.signing import Envelope
@@ -35,8 +35,8 @@ from trustgraph.services.log import EventLog
 from trustgraph.services.messages import BodyShape, sign_fields
 from trustgraph.settings import Settings
 from trustgraph.verifier.examine import Client, Examined, Incoming, Judged
+from trustgraph.verifier.results import AUTHSERV_ID, forged_results, render_results
 from trustgraph.verifier.results import FIELD as RESULTS_FIELD
-from trustgraph.verifier.results import forged_results, render_results
 
 
 @dataclass(slots=True)
@@ -72,9 +72,21 @@ class Hook:
         self._signer = signer
         self._log = log
         self._clock = clock
+        self._unusable = ""
         self._authserv_id = settings.site.authserv_id or settings.site.hostname
+        if not AUTHSERV_ID.fullmatch(self._authserv_id):
+            raise ConfigurationError(f"site.authserv_id: expected a name such as a FQDN, not {self._authserv_id!r}")
         self._known = {parse_address(ip): name for ip, name in settings.milter.known_clients.items()}
         self._is_internal = lru_cache(maxsize=4096)(_membership(settings.milter.internal_hosts))
+
+    @property
+    def signer(self) -> MessageSigner | None:
+        """The host key that signs now."""
+        return self._signer
+
+    def sign_with(self, signer: MessageSigner | None, why: str = "") -> None:
+        """Another host key from now on; with None, mail that would be signed has to wait, and ``why`` says it."""
+        self._signer, self._unusable = signer, "" if signer else why
 
     async def end_of_header(self, transaction: Transaction) -> Verdict | None:
         """Judge the header; a verdict now only where the body cannot change it."""
@@ -95,10 +107,9 @@ class Hook:
             others_in(fields, self._settings.milter.trusted_results),
         )
         examined = await self._gate.verifier.examine(incoming)
-        early = await self._gate.verifier.conclude_early(examined)
-        if early is not None:
+        if self._settings.milter.early and (early := await self._gate.verifier.conclude_early(examined)):
             self._finish(early, examined, transaction, began)
-            return _verdict(early.decision, self._authserv_id)
+            return _verdict(early.decision, self._settings.site.hostname)
         transaction.body_wanted = examined.needs_body
         transaction.notes = _Incoming(examined, BodyHash() if examined.needs_body else None, began)
         return None
@@ -126,11 +137,13 @@ class Hook:
         raise BadInput("a message ended that had not begun")
 
     def _goes_out(self, transaction: Transaction) -> bool:
-        address = transaction.client.address
-        return not address or bool(transaction.macro("auth_authen")) or self._is_internal(address)
+        client = transaction.client
+        if not client.address:  # submitted on the machine itself, or the MTA does not know by whom
+            return client.name == "localhost" or client.name.endswith("@localhost")
+        return bool(transaction.macro("auth_authen")) or self._is_internal(client.address)
 
     def _client(self, transaction: Transaction) -> Client:
-        address = parse_address(transaction.client.address)
+        address = _address(transaction.client.address)
         return Client(
             host=self._known.get(address) or _domain(transaction.client.name),
             ip=address,
@@ -138,6 +151,8 @@ class Hook:
         )
 
     def _sign(self, outgoing: _Outgoing, transaction: Transaction) -> Response:
+        if self._unusable:
+            raise ServiceUnavailable(f"the host key cannot sign: {self._unusable}")
         if self._signer is None:
             return Response(Accept())
         envelope = Envelope(transaction.mail_from, tuple(transaction.recipients))
@@ -176,7 +191,7 @@ class Hook:
         )
 
     def _response(self, judged: Judged, examined: Examined) -> Response:
-        verdict = _verdict(judged.decision, self._authserv_id)
+        verdict = _verdict(judged.decision, self._settings.site.hostname)
         if not isinstance(verdict, Accept):
             return Response(verdict)
         value = render_results(self._authserv_id, judged.checked, judged.evidence, judged.decision)

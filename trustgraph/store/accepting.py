@@ -44,9 +44,19 @@ def read_certificate(store: Store, fingerprint: str) -> CachedCertificate | None
     return CachedCertificate(row.fingerprint, bytes(row.octets), UnixSeconds(row.found_at)) if row else None
 
 
-def write_certificate(store: Store, certificate: CachedCertificate) -> None:
-    """Keep a certificate that was just found; whoever merged it with the copy kept before."""
-    row = (certificate.fingerprint, certificate.octets, certificate.found_at, certificate.found_at)
+def write_certificate(
+    store: Store,
+    certificate: CachedCertificate,
+    merged_with: bytes | None = None,
+    changed_at: UnixSeconds | None = None,
+) -> bool:
+    """Keep a certificate that was just found. ``merged_with`` is the copy kept before that it was made from, if any.
+
+    False, with nothing written, when another copy is kept there by now: merge with that one and come again.
+    ``changed_at`` is the time now, for others who look for changes; ``found_at`` unless given.
+    """
+    changed = certificate.found_at if changed_at is None else changed_at
+    row = (certificate.fingerprint, certificate.octets, certificate.found_at, changed)
     changes = {
         "changed_at": (
             "CASE WHEN cached_certificate.octets = excluded.octets "
@@ -56,10 +66,13 @@ def write_certificate(store: Store, certificate: CachedCertificate) -> None:
         "found_at": "CASE WHEN excluded.found_at > cached_certificate.found_at "
         "THEN excluded.found_at ELSE cached_certificate.found_at END",
     }
-    on_conflict = update_on_conflict(schema.cached_certificate, changes)
     columns = [column.name for column in schema.cached_certificate.columns]
     with store.writing() as connection:
-        insert_many(connection, schema.cached_certificate, columns, [row], on_conflict=on_conflict)
+        mark = "?" if store.is_sqlite else "%s"
+        unchanged = f" WHERE cached_certificate.octets IN (excluded.octets, {mark})"
+        on_conflict = update_on_conflict(schema.cached_certificate, changes) + unchanged
+        values = (*row, certificate.octets if merged_with is None else merged_with)
+        return insert_many(connection, schema.cached_certificate, columns, [values], on_conflict=on_conflict) == 1
 
 
 def changed_since(store: Store, moment: UnixSeconds) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from typing import Protocol, TypeAlias
 
 from trustgraph.errors import BadInput
@@ -256,17 +257,20 @@ class Verifier:
             responsible = rated.pop(0)
             if responsible.host != signature.domain:  # one key may be of several hosts
                 responsible = replace(responsible, host=signature.domain)
-        expected = not passed and any(
+        headers_only = bool(passed and signature and signature.body_hash is None)
+        # A pass that may not suffice is not to fare better than none, unless it is the host's own way to sign.
+        by_client = counting is not None and counting.by_client
+        expected = (not passed or (headers_only and not by_client)) and any(
             [await self._standings.is_expected_to_sign(name, examined.at) for name in sorted(client.names)]
         )
         return Evidence(
             result=counting.finding.result if counting else Result.NONE,
             reason=counting.finding.reason if counting else "",
-            by_client=counting.by_client if counting else False,
+            by_client=by_client,
             responsible=responsible,
             seen_to_sign=expected,
             others=tuple(rated),
-            headers_only=bool(passed and signature and signature.body_hash is None),
+            headers_only=headers_only,
             replayed=bool(passed and counting and self._is_replayed(counting, examined)),
             client_host=client.host or next(iter(client.names), ""),
             client_ip=client.ip,
@@ -284,7 +288,7 @@ class Verifier:
     def _admit(self, evidence: Evidence, examined: Examined) -> bool:
         """By a name that is proved, so that new names buy nothing; else by the client's address."""
         host = evidence.client_host if evidence.by_client else ""
-        operator = operator_of(host) if host else f"ip:{evidence.client_ip}"
+        operator = operator_of(host) if host else _operator_of_address(evidence.client_ip)
         limits = self._allowances
         return self._counters.admit(
             operator, day_of(examined.at), each=limits.newcomer_messages, in_all=limits.newcomer_messages_in_all
@@ -311,6 +315,11 @@ def responsible_signature(checked: Sequence[Checked]) -> Checked | None:
         key=lambda one: order.index(one.finding.result),
         default=None,
     )
+
+
+def _operator_of_address(ip: str) -> str:
+    """In IPv6 the network of a site (RFC 6177), in which an address costs nothing."""
+    return f"ip:{ip_network((ip, 64), strict=False)}" if ":" in ip else f"ip:{ip}"
 
 
 def _has_key(finding: Finding) -> bool:

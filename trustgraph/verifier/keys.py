@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from trustgraph.errors import BadInput, ServiceUnavailable
 from trustgraph.keyserver.answer import Absent, Answer, Found
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.hostcert import HostCertificate
@@ -35,8 +36,8 @@ _JITTER = 0.1
 #: After an answer that was none, how long a stale certificate serves before keyservers are asked again.
 _RETRY_SECONDS = 30
 
-#: Clocks of processes may differ, and a change is written a little after the time it bears.
-_OVERLAP_SECONDS = 30
+#: Clocks of processes may differ, and a change is seen only once it is committed, which may have to wait for a lock.
+_OVERLAP_SECONDS = 60
 
 
 class NoKey(Enum):
@@ -125,8 +126,9 @@ class KeySource:
         self._held: _Recent[_Held] = _Recent(MAX_CERTIFICATES)
         self._absent: _Recent[UnixSeconds] = _Recent(MAX_ABSENT)
         self._tried: _Recent[UnixSeconds] = _Recent(MAX_CERTIFICATES)
-        self._refreshing: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._flights: dict[str, asyncio.Task[KeyAnswer]] = {}
+        self._unkept: set[str] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._learnt_until = clock()
 
     def at_hand(self, fingerprint: str) -> KeyAnswer | None:
@@ -136,14 +138,13 @@ class KeySource:
             age = now - held.found_at
             lifetime = self._lifetime(fingerprint)
             if age < lifetime:
-                if age >= lifetime * _REFRESH_SHARE:
-                    self._refresh(fingerprint)
+                if age >= lifetime * _REFRESH_SHARE and not self._tried_lately(fingerprint, now):
+                    self._flight(fingerprint)
                 return held.certificate
-            if now - self._tried.get(fingerprint, UnixSeconds(0)) < _RETRY_SECONDS:
-                return self._stale(fingerprint)
-        elif (since := self._absent.find(fingerprint)) is not None and now - since < self._times.negative_seconds:
-            return NoKey.ABSENT
-        return None
+            if self._tried_lately(fingerprint, now) and (stale := self._stale(fingerprint)):
+                return stale
+        since = self._absent.find(fingerprint)
+        return NoKey.ABSENT if since is not None and now - since < self._times.negative_seconds else None
 
     async def get(self, fingerprint: str, *, may_ask: bool = True) -> Lookup:
         """The certificate, or why there is none; without ``may_ask`` no keyserver is asked and the answer may be stale.
@@ -160,32 +161,51 @@ class KeySource:
         return Lookup(self._stale(fingerprint) or NoKey.UNREACHABLE, asked=False)
 
     async def refetch(self, fingerprint: str) -> Lookup:
-        """The certificate as the keyservers have it now, merged with what is at hand."""
+        """The certificate as the keyservers have it now, merged with what is at hand, and kept.
+
+        Raises what keeping it raises.
+        """
         await self._load(fingerprint)
         lookup = Lookup(await self._ask(fingerprint), asked=True)
         await self.settle()
         return lookup
 
     async def settle(self) -> None:
-        """Wait for what goes on in the background."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait for all that goes on in the background. Raises what failed there, the first of it."""
+        failures: list[BaseException] = []
+        while self._tasks:
+            ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+            failures += [one for one in ended if isinstance(one, BaseException)]
+        if failures:
+            raise failures[0]
 
     async def learn(self) -> int:
-        """Take over what other processes found out since the last time; returns how many certificates were dropped."""
-        since = UnixSeconds(self._learnt_until - _OVERLAP_SECONDS)
-        self._learnt_until = self._clock()
+        """Take over what other processes found out since the last time; returns how many certificates were dropped.
+
+        What could not be kept before is kept now. Raises what the store raises, and nothing is missed by that.
+        """
+        for fingerprint in list(self._unkept):
+            await self._keep(fingerprint)
+        now, since = self._clock(), UnixSeconds(self._learnt_until - _OVERLAP_SECONDS)
         changed = await asyncio.to_thread(changed_since, self._store, since)
-        return sum(self._held.pop(fingerprint, None) is not None for fingerprint in changed)
+        self._learnt_until = now
+        for fingerprint in changed:
+            self._absent.pop(fingerprint, None)
+        return sum(self._held.pop(one, None) is not None for one in changed if one not in self._unkept)
 
     async def aclose(self) -> None:
         """End what goes on in the background."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _lifetime(self, fingerprint: str) -> float:
         """The positive TTL less up to a tenth, by fingerprint, so that keys fetched together do not expire together."""
         return self._times.positive_seconds * (1 - _JITTER * int(fingerprint[-4:], 16) / 0xFFFF)
+
+    def _tried_lately(self, fingerprint: str, now: UnixSeconds) -> bool:
+        return now - self._tried.get(fingerprint, UnixSeconds(-_RETRY_SECONDS)) < _RETRY_SECONDS
 
     def _stale(self, fingerprint: str) -> HostCertificate | None:
         held = self._held.find(fingerprint)
@@ -200,11 +220,25 @@ class KeySource:
         row = await asyncio.to_thread(read_certificate, self._store, fingerprint)
         if row is None:
             return
-        # A row that does not hold what it is filed under is a broken store, and raises.
-        certificate = await self._read([row.octets], fingerprint)
-        self._held.keep(fingerprint, _Held(certificate, row.found_at))
+        try:
+            certificate = await self._read([row.octets], fingerprint)
+        except BadInput as error:  # not what it is filed under: a broken store, and not an absent key
+            raise ServiceUnavailable(f"the database's cached_certificate {fingerprint} is damaged: {error}") from None
+        if fingerprint not in self._held:  # somebody may have found a newer one meanwhile
+            self._held.keep(fingerprint, _Held(certificate, min(row.found_at, self._clock())))
 
     async def _ask(self, fingerprint: str) -> KeyAnswer:
+        """One question for all who wait for its answer; who gives up does not take it away from the others."""
+        return await asyncio.shield(self._flight(fingerprint))
+
+    def _flight(self, fingerprint: str) -> asyncio.Task[KeyAnswer]:
+        flight = self._flights.get(fingerprint)
+        if flight is None:
+            flight = self._flights[fingerprint] = self._spawn(self._asked(fingerprint))
+            flight.add_done_callback(lambda _flight: self._flights.pop(fingerprint, None))
+        return flight
+
+    async def _asked(self, fingerprint: str) -> KeyAnswer:
         answer = await self._keyservers.lookup(fingerprint)
         if isinstance(answer, Found):
             return await self._take(fingerprint, answer.certificate)
@@ -218,46 +252,41 @@ class KeySource:
 
     async def _take(self, fingerprint: str, octets: bytes) -> HostCertificate:
         """Merge a fetched copy with the one at hand, keep it, and pass it on."""
-        now = self._clock()
+        await self._load(fingerprint)  # it may have left memory meanwhile
         held = self._held.find(fingerprint)
-        copies = [held.certificate.octets] if held else []
-        certificate = await self._read([*copies, octets], fingerprint)
+        certificate = await self._read([*([held.certificate.octets] if held else []), octets], fingerprint)
         self._absent.pop(fingerprint, None)
         if self._times.positive_seconds:
-            self._held.keep(fingerprint, _Held(certificate, now))
-            self._spawn(self._keep(CachedCertificate(fingerprint, certificate.octets, now)))
+            self._held.keep(fingerprint, _Held(certificate, self._clock()))
+            self._unkept.add(fingerprint)
+            self._spawn(self._keep(fingerprint))
         self._spawn(asyncio.to_thread(self._on_found, fingerprint, octets))
         return certificate
 
-    async def _keep(self, certificate: CachedCertificate) -> None:
-        """Into the store, merged with what another process may have put there meanwhile."""
-        row = await asyncio.to_thread(read_certificate, self._store, certificate.fingerprint)
-        if row and row.octets != certificate.octets:
-            merged = await self._read([row.octets, certificate.octets], certificate.fingerprint)
-            self._held.keep(certificate.fingerprint, _Held(merged, certificate.found_at))
-            certificate = CachedCertificate(certificate.fingerprint, merged.octets, certificate.found_at)
-        await asyncio.to_thread(write_certificate, self._store, certificate)
+    async def _keep(self, fingerprint: str) -> None:
+        """Into the store, merged with what another process may have put there, however often that happens meanwhile."""
+        while held := self._held.get(fingerprint):
+            row = await asyncio.to_thread(read_certificate, self._store, fingerprint)
+            certificate, before = held.certificate, row.octets if row else None
+            if before not in (None, certificate.octets):
+                certificate = await self._read([before, certificate.octets], fingerprint)
+            kept = CachedCertificate(fingerprint, certificate.octets, held.found_at)
+            written = await asyncio.to_thread(write_certificate, self._store, kept, before, self._clock())
+            if written and self._held.get(fingerprint) is held:
+                self._held.keep(fingerprint, _Held(certificate, held.found_at))
+                break
+        self._unkept.discard(fingerprint)
 
     async def _read(self, copies: list[bytes], fingerprint: str) -> HostCertificate:
         return await asyncio.to_thread(read_host_certificate, copies, fingerprint, self._clock())
 
-    def _refresh(self, fingerprint: str) -> None:
-        if fingerprint not in self._refreshing:
-            self._refreshing.add(fingerprint)
-            self._spawn(self._refreshed(fingerprint))
-
-    async def _refreshed(self, fingerprint: str) -> None:
-        try:
-            await self._ask(fingerprint)
-        finally:
-            self._refreshing.discard(fingerprint)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # what fails in the background is tried again when it is next needed

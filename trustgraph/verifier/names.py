@@ -1,7 +1,8 @@
 """Whether a HELO name resolves to the client's address, by the system's resolver, in bounded time.
 
 The name is the client's own choice, and so are its DNS servers, which may never answer. So look-ups have a few threads
-of their own, and whoever finds these busy goes unconfirmed.
+of their own, and whoever finds these busy goes unconfirmed. Numbers are no names, though resolvers take them: there are
+many ways to write an address (``0xc0.0.2.1``), and each would be a name that nobody else has.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from trustgraph.errors import BadInput
@@ -22,24 +24,28 @@ _FAILED_SECONDS = 60.0
 
 
 class HeloNames:
-    """Belongs to one event loop. What cannot be resolved in time is not confirmed."""
+    """Belongs to one event loop. What cannot be resolved in time is not confirmed. ``resolves`` may take its time."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolves: Callable[[str, str], bool] | None = None) -> None:
+        self._resolves = resolves or _resolves_to
+        self._pending: dict[tuple[str, str], asyncio.Future[bool]] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="helo")
-        self._busy = 0
         self._known: OrderedDict[tuple[str, str], tuple[float, bool]] = OrderedDict()
 
     async def confirm(self, helo: str, address: str) -> bool:
         """Whether ``address`` is one of the name's."""
+        if not helo.rpartition(".")[2][:1].isalpha():
+            return False
         loop = asyncio.get_running_loop()
         known = self._known.get((helo, address))
         if known and loop.time() < known[0]:
             return known[1]
-        if self._busy >= _THREADS:
-            return False
-        self._busy += 1
-        work = loop.run_in_executor(self._threads, _resolves_to, helo, address)
-        work.add_done_callback(self._freed)
+        work = self._pending.get((helo, address))
+        if work is None:
+            if len(self._pending) >= _THREADS:
+                return False
+            work = self._pending[helo, address] = loop.run_in_executor(self._threads, self._resolves, helo, address)
+            work.add_done_callback(lambda _work: self._pending.pop((helo, address), None))
         try:
             async with asyncio.timeout(_SECONDS):
                 confirmed = await asyncio.shield(work)
@@ -53,9 +59,6 @@ class HeloNames:
     def close(self) -> None:
         """Wait for nobody."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _freed(self, _work: asyncio.Future[bool]) -> None:
-        self._busy -= 1
 
 
 def _resolves_to(name: str, address: str) -> bool:

@@ -1,11 +1,15 @@
 """The Authentication-Results field that the verifier writes (RFC 8601), and the forged ones that it takes out.
 
 mx1.example.org; x-pgp-header=pass header.d=mx.peer.example header.fp=0123…;
-    x-trustgraph=accepted policy.rating=0.871
+    x-trustgraph=accepted reason="accepted" policy.rating=0.871
+
+``x-trustgraph`` is the standing (none where the signature or the operator decided) with the reason of the decision, and
+under ``monitor`` what another profile would have done (``policy.would-be``).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from trustgraph.headersig.message import Field
@@ -17,14 +21,18 @@ from trustgraph.verifier.examine import Checked
 
 FIELD = b"Authentication-Results"
 
+#: An authserv-id that needs no quotation marks (RFC 8601 section 2.2, RFC 2045 section 5.1).
+AUTHSERV_ID = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")
+
 
 def render_results(authserv_id: str, checked: Sequence[Checked], evidence: Evidence, decision: Decision) -> bytes:
     """The value of the field, folded before each method, without the space behind the colon."""
     methods = [_signature_result(one) for one in checked] or ["x-pgp-header=none"]
-    if decision.standing is not None:
-        rating = evidence.responsible.rating if evidence.responsible else None
-        shown = "" if rating is None else f" policy.rating={rating:.3f}"
-        methods.append(f'x-trustgraph={decision.standing} reason="{decision.reason}"{shown}')
+    rating = evidence.responsible.rating if evidence.responsible else None
+    shown = "" if rating is None else f" policy.rating={rating:.3f}"
+    if decision.would_be not in (None, decision.verdict):
+        shown += f" policy.would-be={decision.would_be}"
+    methods.append(f'x-trustgraph={decision.standing or "none"} reason="{decision.reason}"{shown}')
     return ";\r\n\t".join([authserv_id, *methods]).encode("ascii")
 
 
@@ -38,13 +46,29 @@ def forged_results(fields: Iterable[Field], authserv_id: str, trusted: Iterable[
     if ours in {name.lower() for name in trusted}:
         return []
     for name, value in fields:
-        if name.lower() != FIELD.lower():
+        if name.strip().lower() != FIELD.lower():
             continue
         count += 1
-        claimed = authserv_id_of(value)
-        if claimed == ours or (not claimed and ours.encode() in value.lower()):
+        claimed = authserv_id_of(value).rstrip(".")
+        if claimed == ours or (
+            not AUTHSERV_ID.fullmatch(claimed) and _may_name(claimed.encode() if claimed else value, ours.encode())
+        ):
             found.append(count)
     return found[::-1]
+
+
+_MARK = re.compile(rb"(\\.|[()])")
+_PADDING = re.compile(rb"[\s\"\\\0]+")
+
+
+def _may_name(value: bytes, name: bytes) -> bool:
+    """Whether the name is in there, as it is or without what a reader may read over: comments, marks, white space."""
+    outside, depth = [], 0
+    for piece in _MARK.split(value.lower()):
+        depth += (piece == b"(") - (piece == b")" and depth > 0)
+        if not depth and piece != b")":
+            outside.append(piece)
+    return name in value.lower() or name in _PADDING.sub(b"", b"".join(outside))
 
 
 def _signature_result(checked: Checked) -> str:

@@ -20,7 +20,7 @@ import msgspec
 from trustgraph.errors import BadInput, ServiceUnavailable
 from trustgraph.ingest.formats.base import LogContext, Reject
 from trustgraph.ingest.formats.native import NativeParser
-from trustgraph.model import Identity, Result, UnixSeconds, from_rfc3339
+from trustgraph.model import Identity, Result, UnixSeconds, from_rfc3339, parse_domain
 from trustgraph.store.accepting import record_signing_hosts
 from trustgraph.store.engine import Store
 from trustgraph.store.observations import ObservationWriter
@@ -60,30 +60,31 @@ class Spool:
         self._name = name
         self._files = 0
         self._written = 0
-        self._file = self._open()
+        self._file: int | None = self._open()
 
     def append(self, record: Record) -> None:
         """Write one line in one piece. Raises :class:`ServiceUnavailable` if it is not all written."""
         line = _encoder.encode(record) + b"\n"
+        if self._file is None:
+            self._file = self._open()
         try:
             written = os.write(self._file, line)
         except OSError as error:
             raise ServiceUnavailable(f"{self._directory}: cannot write: {error.strerror}") from None
-        if written < len(line):
-            # What is there ends without a line end; the next line must not become a part of it.
-            self._rotate()
-            raise ServiceUnavailable(f"{self._directory}: cannot write: no space for a whole line")
         self._written += written
-        if self._written > _MAX_FILE_BYTES:
-            self._rotate()
+        if written < len(line) or self._written > _MAX_FILE_BYTES:
+            # After a part of a line, which ends without a line end, the next line must not become a part of it. The
+            # next file is made when it is needed: this line is written, whether or not that can be.
+            self.close()
+        if written < len(line):
+            raise ServiceUnavailable(f"{self._directory}: cannot write: no space for a whole line")
 
     def close(self) -> None:
         """Leave the file to whoever drains the spool."""
-        os.close(self._file)
-
-    def _rotate(self) -> None:
-        os.close(self._file)
-        self._file = self._open()
+        # A number that was closed may be another file's soon, so it is forgotten first.
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
     def _open(self) -> int:
         self._files += 1
@@ -91,12 +92,15 @@ class Spool:
         path = self._directory / f"{self._name}-{self._files}{_SUFFIX}"
         # It gets its name once it is locked: a file without a lock is one that its writer is done with.
         unlocked = path.with_suffix(".new")
+        file = -1
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             file = os.open(unlocked, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             unlocked.rename(path)
         except OSError as error:
+            if file >= 0:
+                os.close(file)
             raise ServiceUnavailable(f"{path}: cannot be made: {error.strerror}") from None
         return file
 
@@ -133,7 +137,7 @@ class Drain:
                 finished = _is_finished(stream)
                 done += self._take(path, stream, finished)
             if finished:
-                path.unlink()
+                path.unlink(missing_ok=True)
                 self._offsets.pop(path, None)
                 done += Drained(files=1)
         return done
@@ -142,7 +146,9 @@ class Drain:
         done = Drained()
         stream.seek(self._offsets.get(path, 0))
         while chunk := stream.read(_CHUNK_BYTES):
-            end = len(chunk) if finished and len(chunk) < _CHUNK_BYTES else chunk.rfind(b"\n") + 1
+            end = chunk.rfind(b"\n") + 1
+            if finished and (not end or len(chunk) < _CHUNK_BYTES):
+                end = len(chunk)  # nobody will write the rest of its last line
             if not end:
                 break
             # The store's commit is what makes this durable; the file need not be on disk before.
@@ -166,8 +172,9 @@ def _signers(lines: list[bytes]) -> Iterator[tuple[str, tuple[Identity, UnixSeco
         if b'"signing_host":"' in line:
             try:
                 record = msgspec.json.decode(line, type=Record)
-                yield record.signing_host, (Identity.parse(record.identity), from_rfc3339(record.at))
-            except (msgspec.MsgspecError, BadInput):
+                if record.signing_host:
+                    yield parse_domain(record.signing_host), (Identity.parse(record.identity), from_rfc3339(record.at))
+            except (msgspec.MsgspecError, UnicodeDecodeError, BadInput):
                 continue
 
 
