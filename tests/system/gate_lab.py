@@ -10,13 +10,15 @@ import smtplib
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
+
+from tests.system.mail_stack import master_cf
+from tests.system.mail_stack import wait_for as poll
 
 DEADLINE = 60.0
 
@@ -84,12 +86,8 @@ internal_hosts = {internal}
 
 
 def wait_for(ready: Callable[[], object], what: str, seconds: float = DEADLINE) -> None:
-    """Poll until ``ready``; what does not come fails the test by name."""
-    end = time.monotonic() + seconds
-    while not ready():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} seconds")
-        time.sleep(0.02)
+    """Poll until ``ready``, for longer than a single server needs."""
+    poll(ready, what, seconds)
 
 
 def free_port(address: str) -> int:
@@ -127,7 +125,7 @@ class MailHost:
         relay = f"[{self.relay.address}]:{self.relay.port}" if self.relay else ""
         settings = {"home": self.home, "name": self.name, "address": self.address, "relay": relay}
         (self.home / "config/main.cf").write_text(_MAIN_CF.format(**settings))
-        (self.home / "config/master.cf").write_text(self._services())
+        (self.home / "config/master.cf").write_text(master_cf(f"{self.address}:{self.port}"))
         (self.home / "config/outgoing").write_text("/^Subject: tamper/ REPLACE Subject: changed on the way\n")
         self.configure()
         self.trustgraph("key", "new")
@@ -251,20 +249,6 @@ class MailHost:
     def _listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex((self.address, self.port)) == 0
-
-    def _services(self) -> str:
-        lines = []
-        for line in Path("/usr/share/postfix/master.cf.dist").read_text().splitlines():
-            fields = line.split()
-            if len(fields) < 8 or line.startswith(("#", " ")):
-                continue  # comments, and options of services that do not run here
-            fields[4] = "n"  # chroot
-            if fields[:2] == ["smtp", "inet"]:
-                fields[0] = f"{self.address}:{self.port}"
-            lines.append("\t".join(fields))
-        if not any(line.startswith("postlog") for line in lines):
-            lines.append("postlog\tunix-dgram\tn\t-\tn\t-\t1\tpostlogd")
-        return "\n".join(lines) + "\n"
 
 
 def letter(host: str, recipient: str, subject: str, number: int) -> bytes:

@@ -47,13 +47,29 @@ smtpd_milters = {milters}
 """
 
 
-def wait_for(ready: Callable[[], bool], what: str) -> None:
+def wait_for(ready: Callable[[], object], what: str, seconds: float = DEADLINE) -> None:
     """Poll until ``ready``; a server that never comes up fails the test by name."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
-            raise AssertionError(f"{what} within {DEADLINE} seconds")
+            raise AssertionError(f"{what}: not within {seconds} seconds")
         time.sleep(0.02)
+
+
+def master_cf(listen: str) -> str:
+    """Debian's services without a chroot, SMTP at this address and port."""
+    lines = []
+    for line in Path("/usr/share/postfix/master.cf.dist").read_text().splitlines():
+        fields = line.split()
+        if len(fields) < 8 or line.startswith(("#", " ")):
+            continue  # comments, and options of services that do not run here
+        fields[4] = "n"  # chroot
+        if fields[:2] == ["smtp", "inet"]:
+            fields[0] = listen
+        lines.append("\t".join(fields))
+    if not any(line.startswith("postlog") for line in lines):
+        lines.append("postlog\tunix-dgram\tn\t-\tn\t-\t1\tpostlogd")
+    return "\n".join(lines) + "\n"
 
 
 class DevLog:
@@ -145,23 +161,9 @@ class Postfix:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         (self._config / "main.cf").write_text(MAIN_CF.format(home=home, milters=milters))
-        (self._config / "master.cf").write_text(self._services())
+        (self._config / "master.cf").write_text(master_cf(f"127.0.0.1:{self.port}"))
         self._command("start")
         wait_for(self._listens, "Postfix should listen")
-
-    def _services(self) -> str:
-        lines = []
-        for line in Path("/usr/share/postfix/master.cf.dist").read_text().splitlines():
-            fields = line.split()
-            if len(fields) < 8 or line.startswith(("#", " ")):
-                continue  # comments, and options of services that do not run here
-            fields[4] = "n"  # chroot
-            if fields[:2] == ["smtp", "inet"]:
-                fields[0] = f"127.0.0.1:{self.port}"
-            lines.append("\t".join(fields))
-        if not any(line.startswith("postlog") for line in lines):
-            lines.append("postlog\tunix-dgram\tn\t-\tn\t-\t1\tpostlogd")
-        return "\n".join(lines) + "\n"
 
     def _command(self, command: str) -> None:
         subprocess.run([self._program, "-c", str(self._config), command], check=True, capture_output=True)

@@ -58,4 +58,26 @@ def gate(
     run_gate(load, listen)
 
 
-COMMANDS = (milter, gate)
+def smtpd_filter(
+    context: typer.Context,
+    mode: Annotated[str, typer.Option(help="sign, verify or both; default milter.mode.")] = "",
+) -> None:
+    """Serve OpenSMTPD, which starts this itself (filter … proc-exec) and talks to it over standard input and output.
+
+    docs/gate.md has what to put into smtpd.conf. Events go to standard error, from where smtpd takes them to its log.
+    """
+    from trustgraph.services.smtpd_filter import run_smtpd_filter
+
+    common = shared(context)
+    if mode not in ("", "sign", "verify", "both"):
+        raise UsageError(f"--mode {mode}: expected sign, verify or both")
+
+    def load() -> Settings:
+        settings = common.load()
+        over = {"mode": mode} if mode else {}
+        return settings.model_copy(update={"milter": settings.milter.model_copy(update=over)})
+
+    run_smtpd_filter(load)
+
+
+COMMANDS = (milter, gate, smtpd_filter)

@@ -8,5 +8,7 @@ In order:
 4. :mod:`~trustgraph.milter.protocol` makes events of bytes, :mod:`~trustgraph.milter.replies` bytes of answers,
 5. :mod:`~trustgraph.milter.transaction` is what a handler sees of a message, and what it may answer.
 
+OpenSMTPD has a protocol of its own, :mod:`~trustgraph.milter.smtpd`, for the same handler.
+
 Nothing here knows of signatures, policy or the store. A message is accepted only by a handler that says so.
 """

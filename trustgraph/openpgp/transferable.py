@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from trustgraph.errors import BadInput
 from trustgraph.openpgp.armor import open_blocks
-from trustgraph.openpgp.framing import Packet, Tag, read_packets
+from trustgraph.openpgp.framing import Packet, Tag, read_packets, serialise
 from trustgraph.openpgp.publickey import parse_public_key
 
 _COMPONENTS = frozenset({Tag.PUBLIC_KEY, Tag.USER_ID, Tag.PUBLIC_SUBKEY})
@@ -63,7 +63,7 @@ def statements(certificate: bytes) -> frozenset[tuple[bytes, bytes]]:
     found = set()
     on = b""
     for packet in _packets(certificate, []):
-        serialised = _serialise(packet)
+        serialised = serialise(packet)
         on = serialised if packet.tag in _COMPONENTS else on
         found.add((on, serialised))
     return frozenset(found)
@@ -135,7 +135,7 @@ def _cut_out(octets: bytes, fingerprint: str, problems: list[str]) -> bytes | No
         elif tag is not Tag.SIGNATURE:
             kept = bool(pieces) and tag in _COMPONENTS and body is not None
         if kept and body is not None:
-            pieces.append(_serialise(Packet(tag, body)))
+            pieces.append(serialise(Packet(tag, body)))
     return b"".join(pieces) if pieces and len(problems) == damage_before else None
 
 
@@ -144,16 +144,3 @@ def _is_key(body: bytes, fingerprint: str) -> bool:
         return parse_public_key(body).fingerprint == fingerprint
     except BadInput:
         return False
-
-
-def _serialise(packet: Packet) -> bytes:
-    """A packet with a new-format header of the shortest length (RFC 9580 section 4.2.1)."""
-    body = packet.body or b""
-    size = len(body)
-    if size < 192:
-        length = bytes((size,))
-    elif size < 8384:
-        length = ((size - 192) + (192 << 8)).to_bytes(2)
-    else:
-        length = b"\xff" + size.to_bytes(4)
-    return bytes((0xC0 | packet.tag,)) + length + body

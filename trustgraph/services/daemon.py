@@ -9,8 +9,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TypeAlias
 
 from trustgraph.errors import ConfigurationError
@@ -53,17 +53,27 @@ def run_gate(load: Callable[[], Settings], listen: str) -> None:
 def _serve(load: Callable[[], Settings], listen: str, make: MakeServer) -> None:
     settings = load()
     log = open_log()
+    address = parse_listen(listen)
+    # Before the listener, whose socket the other process must not hold open once the workers are gone.
+    with prepared(settings):
+        listener = Listener(address, int(settings.milter.socket_mode, 8))
+        run_workers(listener, lambda: _worker(load(), make, log), settings.milter.workers, Timing(), log)
+
+
+@contextmanager
+def prepared(settings: Settings) -> Iterator[None]:
+    """Database and directory, and while it lasts a process that takes decisions to the store.
+
+    Raises :class:`ConfigurationError` for settings that cannot work.
+    """
     if not settings.site.hostname:
         raise ConfigurationError("site.hostname: expected this host's FQDN")
     open_store(settings.database.url, create=True).close()
     state_of(settings, "").mkdir(mode=0o750, parents=True, exist_ok=True)
-    address = parse_listen(listen)
-    # Before the listener, whose socket this process must not hold open once the others are gone.
     draining = multiprocessing.get_context("fork").Process(target=_drain_for_ever, args=(settings, os.getpid()))
     draining.start()
     try:
-        listener = Listener(address, int(settings.milter.socket_mode, 8))
-        run_workers(listener, lambda: _worker(load(), make, log), settings.milter.workers, Timing(), log)
+        yield
     finally:
         draining.terminate()
         draining.join()
@@ -75,22 +85,26 @@ async def _worker(settings: Settings, make: MakeServer, log: EventLog) -> AsyncI
         raise ConfigurationError("site.hostname: expected this host's FQDN")
     _spare_the_collector()
     if settings.milter.mode == "sign" and make is _milter:
-        async with _refreshing(settings, None, server := make(settings, None, log, _clock), log):
+        server = make(settings, None, log, clock)
+        async with refreshing(settings, None, _hook_of(server), log):
             yield server
         return
-    async with (
-        open_gate(settings, recording=True, create=False) as gate,
-        _refreshing(settings, gate, server := make(settings, gate, log, _clock), log),
-    ):
-        yield server
+    async with open_gate(settings, recording=True, create=False) as gate:
+        server = make(settings, gate, log, clock)
+        async with refreshing(settings, gate, _hook_of(server), log):
+            yield server
+
+
+def _hook_of(server: Server) -> Hook | None:
+    return server.handler if isinstance(server, MilterServer) and isinstance(server.handler, Hook) else None
 
 
 @asynccontextmanager
-async def _refreshing(settings: Settings, gate: Gate | None, server: Server, log: EventLog) -> AsyncIterator[None]:
+async def refreshing(settings: Settings, gate: Gate | None, hook: Hook | None, log: EventLog) -> AsyncIterator[None]:
     """While it lasts, what others find out and what the operator does to the host key is taken up."""
     tasks = [asyncio.create_task(_refresh_for_ever(gate, log))] if gate else []
-    if isinstance(server, MilterServer) and isinstance(server.handler, Hook) and settings.milter.mode != "verify":
-        tasks.append(asyncio.create_task(_follow_hostkey(server.handler, settings, log)))
+    if hook and settings.milter.mode != "verify":
+        tasks.append(asyncio.create_task(_follow_hostkey(hook, settings, log)))
     try:
         yield
     finally:
@@ -140,7 +154,7 @@ async def _follow_hostkey(hook: Hook, settings: Settings, log: EventLog) -> None
     seen: object = None
     while True:
         await asyncio.sleep(REFRESH_SECONDS)
-        seen = await take_up_hostkey(hook, settings, log, _clock(), seen)
+        seen = await take_up_hostkey(hook, settings, log, clock(), seen)
 
 
 async def take_up_hostkey(hook: Hook, settings: Settings, log: EventLog, now: UnixSeconds, seen: object) -> object:
@@ -202,11 +216,12 @@ def _ingest_keys(settings: Settings, store: Store, log: EventLog) -> None:
         taken = [path.rename(path.with_suffix(".taken")) for path in sorted(keys.glob("*.pgp"))]  # newer ones may come
     if not taken:
         return
-    counts = ingest_keyrings(store, settings, taken, _clock())
+    counts = ingest_keyrings(store, settings, taken, clock())
     for path in taken:
         path.unlink()
     log("keys_ingested", certificates=counts.certificates, certifications=counts.good)
 
 
-def _clock() -> UnixSeconds:
+def clock() -> UnixSeconds:
+    """Now."""
     return UnixSeconds(int(time.time()))
