@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,8 +56,8 @@ def sign(
     )
     if objection:
         note(f"signed without the body: {objection}")
-    sys.stdout.buffer.write(octets)
-    sys.stdout.buffer.flush()
+    with _written():
+        sys.stdout.buffer.write(octets)
 
 
 def verify(
@@ -89,7 +91,7 @@ def verify(
             return await judge_message(gate, octets, envelope, client, queue_id)
 
     judged = asyncio.run(judge())
-    try:
+    with suppress(BrokenPipeError), _written():  # who reads no further still asks for the exit code
         if results:
             name = settings.site.authserv_id or settings.site.hostname or "localhost"
             value = render_results(name, judged.checked, judged.evidence, judged.decision).decode("ascii")
@@ -98,13 +100,27 @@ def verify(
             print_json(judged_json(judged))
         elif not results:
             _print_judged(judged)
-        sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # rich exits by itself; who reads no further still asks for the exit code
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit({"accept": EX_OK, "tempfail": EX_TEMPFAIL}.get(judged.decision.verdict.value, EX_NOPERM))
 
 
 COMMANDS = (sign, verify)
+
+
+class _Unwritten(NoInput, BrokenPipeError):
+    """Standard output that somebody has closed."""
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """What is printed is written when this ends, or it is an error: at its own end the interpreter would say 120."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, SystemExit) as error:  # rich exits by itself when nobody reads
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise NoInput(f"standard output: cannot be written: {error.strerror}") from None
+        raise _Unwritten("standard output: nobody reads it") from None
 
 
 def _read(file: str) -> bytes:

@@ -70,7 +70,7 @@ def prepared(settings: Settings) -> Iterator[None]:
         raise ConfigurationError("site.hostname: expected this host's FQDN")
     open_store(settings.database.url, create=True).close()
     state_of(settings, "").mkdir(mode=0o750, parents=True, exist_ok=True)
-    draining = multiprocessing.get_context("fork").Process(target=_drain_for_ever, args=(settings, os.getpid()))
+    draining = multiprocessing.get_context("fork").Process(target=_keep_draining, args=(settings, os.getpid()))
     draining.start()
     try:
         yield
@@ -183,6 +183,26 @@ async def take_up_hostkey(hook: Hook, settings: Settings, log: EventLog, now: Un
         log("hostkey_unusable", why=why)
     hook.sign_with(None, why)
     return None
+
+
+def _keep_draining(settings: Settings, parent: int) -> None:
+    """Has somebody drain the spool for as long as the parent lives, and starts another if that one dies."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    log = open_log()
+    while True:
+        drain = multiprocessing.get_context("fork").Process(target=_drain_for_ever, args=(settings, os.getpid()))
+        drain.start()
+        while drain.is_alive() and not stop.is_set() and os.getppid() == parent:
+            drain.join(DRAIN_SECONDS)
+        if stop.is_set() or os.getppid() != parent:
+            drain.terminate()
+            drain.join()
+            return
+        log("drain_died", exit_code=drain.exitcode)
+        stop.wait(DRAIN_SECONDS)
 
 
 def _drain_for_ever(settings: Settings, parent: int) -> None:

@@ -160,7 +160,7 @@ def split_request(octets: bytes) -> tuple[Request, bytes]:
 def answer_of(judged: Judged, settings: Settings) -> str:
     """The lines of the answer."""
     name = settings.site.authserv_id or settings.site.hostname
-    first = _first_line(judged.decision, name)
+    first = _first_line(judged.decision, settings.site.hostname)
     if judged.decision.verdict not in (Verdict.ACCEPT, Verdict.QUARANTINE):
         return first
     value = render_results(name, judged.checked, judged.evidence, judged.decision).decode("ascii")

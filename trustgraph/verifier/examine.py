@@ -22,6 +22,7 @@ from trustgraph.headersig.checking import (
     presented_signatures,
     replay_key,
 )
+from trustgraph.headersig.coverage import FIELD
 from trustgraph.headersig.message import Field
 from trustgraph.headersig.signing import Envelope
 from trustgraph.headersig.text import Header
@@ -122,6 +123,11 @@ class Standings(Protocol):
         ...
 
 
+_FIELD = FIELD.lower()
+
+#: A header with a line end inside a field: no signature over it can be computed.
+_UNREADABLE = (Checked(Presented(b"", None), Finding(Result.PERMERROR, "malformed-header")),)
+
 #: Whether a HELO name resolves to an address: (name, address).
 ConfirmHelo: TypeAlias = Callable[[str, str], Awaitable[bool]]
 
@@ -176,10 +182,12 @@ class Verifier:
     async def examine(self, incoming: Incoming) -> Examined:
         """Check the signatures as far as the header goes, the connecting host's own first, then from the top."""
         at = self._clock()
+        if not any(name.lower() == _FIELD for name, _ in incoming.fields):
+            return Examined(incoming, (), at)
         try:
             header = Header(incoming.fields)
         except BadInput:
-            return Examined(incoming, _unreadable(incoming.fields), at)
+            return Examined(incoming, _UNREADABLE, at)
         presented = presented_signatures(header)
         client = incoming.client
         maybe = [
@@ -332,14 +340,6 @@ def _is_by(presented: Presented, client: Client) -> bool:
 
 def _envelope(presented: Presented, envelope: Envelope) -> bool | None:
     return envelope_holds(presented.signature, envelope) if presented.signature else None
-
-
-def _unreadable(fields: Sequence[Field]) -> tuple[Checked, ...]:
-    """A header with a line end inside a field: no signature over it can be computed."""
-    lower = {name.lower() for name, _ in fields}
-    if b"pgp-header-signature" not in lower:
-        return ()
-    return (Checked(Presented(b"", None), Finding(Result.PERMERROR, "malformed-header")),)
 
 
 def _client_identities(client: Client) -> list[Identity]:

@@ -172,8 +172,7 @@ def _signers(lines: list[bytes]) -> Iterator[tuple[str, tuple[Identity, UnixSeco
         if b'"signing_host":"' in line:
             try:
                 record = msgspec.json.decode(line, type=Record)
-                if record.signing_host:
-                    yield parse_domain(record.signing_host), (Identity.parse(record.identity), from_rfc3339(record.at))
+                yield parse_domain(record.signing_host), (Identity.parse(record.identity), from_rfc3339(record.at))
             except (msgspec.MsgspecError, UnicodeDecodeError, BadInput):
                 continue
 

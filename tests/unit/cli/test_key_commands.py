@@ -185,6 +185,16 @@ def test_a_keyserver_that_does_not_keep_it(
     assert trustgraph("key", "fetch", "ab" * 20)[0] == 75
 
 
+def test_one_keyserver_of_two_is_not_enough(trustgraph: Run, keyserver: HkpServer, tmp_path: Path) -> None:
+    with hkp_server() as other:
+        site_in(tmp_path, keyservers={"urls": [keyserver.url, other.url], "timeout": "20s"})
+        other.status = 503
+        code, out, err = trustgraph("key", "new", "--publish")
+    assert code == 69
+    assert out.splitlines()[-2:] == [f"{keyserver.url}: has it", f"{other.url}: does not have it: http-503"]
+    assert "not on every keyserver" in err
+
+
 def test_a_key_that_cannot_be_kept_is_no_success(
     trustgraph: Run, keyserver: HkpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

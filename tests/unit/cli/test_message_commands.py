@@ -269,20 +269,38 @@ def test_who_does_not_read_the_verdict_gets_the_exit_code_all_the_same(
     signed.write_text(signed.read_text().replace("Dear Bert", "Dear Carl"))
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "trustgraph", "verify", "signed", *CLIENT, *how]
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path, check=False, timeout=60)
+    done = apart(tmp_path, writer, "verify", "signed", *CLIENT, *how)
     os.close(writer)
     assert done.returncode == 77, done.stderr
 
 
-def test_a_verdict_that_cannot_be_written_is_no_accept(trustgraph: Run, signed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command", [["verify", "signed", *CLIENT], ["verify", "signed", "--json", *CLIENT], ["sign", "plain"]]
+)
+def test_what_cannot_be_written_is_no_success(
+    trustgraph: Run, signed: Path, tmp_path: Path, command: list[str]
+) -> None:
     with Path("/dev/full").open("wb") as full:
-        command = [sys.executable, "-m", "trustgraph", "verify", "signed", *CLIENT]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, check=False, timeout=60)
-        assert done.returncode == 66, done.stderr
-        command[3] = "sign"
-        done = subprocess.run(command[:5], stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, check=False, timeout=60)
-        assert done.returncode == 66, done.stderr
+        done = apart(tmp_path, full.fileno(), *command)
+    assert done.returncode == 66, done.stderr
+    assert done.stderr == b"trustgraph: error: standard output: cannot be written: No space left on device\n"
+
+
+def test_a_signed_message_that_nobody_reads_is_no_success(trustgraph: Run, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = apart(tmp_path, writer, "sign", "plain")
+    os.close(writer)
+    assert done.returncode == 66, done.stderr
+
+
+def apart(folder: Path, stdout: int, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """In a process of its own, with a standard output that is written when it is full or flushed."""
+    command = [sys.executable, "-m", "trustgraph", *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, cwd=folder, env=environment, check=False, timeout=60
+    )
 
 
 def test_sign_reads_standard_input_and_says_when_the_body_is_left_out(trustgraph: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
 from collections.abc import Mapping
@@ -23,7 +24,9 @@ __all__ = ["AT", "NOW", "US"]
 
 @cache
 def empty_database() -> Path:
-    path = Path(mkdtemp(prefix="trustgraph-")) / "trustgraph.db"
+    folder = Path(mkdtemp(prefix="trustgraph-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "trustgraph.db"
     open_store(f"sqlite:///{path}", create=True).close()
     return path
 

@@ -126,6 +126,16 @@ def test_a_locked_database_is_an_error(path: Path, monkeypatch: pytest.MonkeyPat
     counters.close()
 
 
+def test_who_counts_keeps_others_out_from_the_beginning(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read is still so when it is written: two who read the same would both let one in."""
+    monkeypatch.setattr(counters_module, "_WAIT_SECONDS", 0.0)
+    one, other = Counters(path), Counters(path)
+    with one._writing(), pytest.raises(ServiceUnavailable, match="locked"):
+        other.admit("a.example", TODAY, each=5, in_all=5)
+    one.close()
+    other.close()
+
+
 def test_an_error_in_the_middle_holds_up_nobody(path: Path, counters: Counters) -> None:
     with pytest.raises(OverflowError):
         counters.delivered(b"s" * 16, [b"a"], UnixSeconds(2**70))
