@@ -26,7 +26,13 @@ from trustgraph.store.accepting import CachedCertificate, write_certificate
 from trustgraph.verifier.examine import Client, Judged
 
 #: Sequoia signs by its own clock.
-NOW = UnixSeconds(int(time.time()))
+
+
+def now() -> UnixSeconds:
+    """Sequoia signs by the clock, and a signature's two times may not be far apart: so no time is kept."""
+    return UnixSeconds(int(time.time()))
+
+
 ENVELOPE = Envelope(b"anna@example.net", (b"bert@example.org",))
 PLAIN = (
     b"From: anna@example.net\r\nTo: bert@example.org\r\nSubject: hello\r\n"
@@ -36,7 +42,7 @@ PLAIN = (
 
 @pytest.fixture(scope="module")
 def signer() -> MessageSigner:
-    return load_signer(making.export_secret(secret_key()), "", NOW)
+    return load_signer(making.export_secret(secret_key()), "", now())
 
 
 @pytest.fixture
@@ -44,21 +50,21 @@ def settings(tmp_path: Path, signer: MessageSigner) -> Settings:
     settings = site_in(tmp_path)
     store = open_store(settings.database.url)
     certificate = signer.certificate
-    write_certificate(store, CachedCertificate(certificate.fingerprint, certificate.octets, NOW))
+    write_certificate(store, CachedCertificate(certificate.fingerprint, certificate.octets, now()))
     store.close()
     return settings
 
 
 def verified(settings: Settings, octets: bytes, client: Client | None = None) -> Judged:
     async def run() -> Judged:
-        async with open_gate(settings, recording=False, clock=lambda: NOW) as gate:
+        async with open_gate(settings, recording=False, clock=now) as gate:
             return await judge_message(gate, octets, ENVELOPE, client or Client(US, "192.0.2.1"), "")
 
     return play(run)
 
 
 def sign(octets: bytes, settings: Settings, signer: MessageSigner, headers: bool = False) -> tuple[bytes, str]:
-    return sign_message(octets, ENVELOPE, settings, signer, NOW, headers=headers)
+    return sign_message(octets, ENVELOPE, settings, signer, now(), headers=headers)
 
 
 @pytest.mark.parametrize("headers", [False, True])
@@ -92,8 +98,8 @@ def test_a_missing_date_and_message_id_are_added_and_signed(settings: Settings, 
     assert verified(settings, signed).evidence.result == "pass"
     stripped = b"".join(line for line in signed.splitlines(keepends=True) if not line.startswith(b"Date:"))
     assert verified(settings, stripped).evidence.result == "fail"
-    assert missing_fields([(b"DATE", b" x"), (b"message-id", b" y")], US, NOW) == []
-    ((_, one), (_, two)) = (missing_fields([(b"Date", b" x")], US, NOW)[0] for _ in range(2))
+    assert missing_fields([(b"DATE", b" x"), (b"message-id", b" y")], US, now()) == []
+    ((_, one), (_, two)) = (missing_fields([(b"Date", b" x")], US, now())[0] for _ in range(2))
     assert one != two
 
 
