@@ -33,6 +33,9 @@ DRAIN_SECONDS = 1.0
 
 _COLLECT_AFTER = 20_000
 
+#: The spool can wait for a moment in which no message does.
+_NICENESS = 10
+
 #: Makes the server of one worker, given settings, the gate (None where nothing is judged), the log and the clock.
 MakeServer: TypeAlias = Callable[[Settings, Gate | None, EventLog, Callable[[], UnixSeconds]], Server]
 
@@ -207,6 +210,7 @@ def _keep_draining(settings: Settings, parent: int) -> None:
 
 def _drain_for_ever(settings: Settings, parent: int) -> None:
     """Takes spooled decisions and fetched keys to the store, until the milter is gone and the spool is empty."""
+    os.nice(_NICENESS)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
