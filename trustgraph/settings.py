@@ -112,6 +112,11 @@ class Site(_Section):
     hostname: Fqdn = ""
     authserv_id: str = ""
 
+    @property
+    def name_in_results(self) -> str:
+        """The authserv-id of the Authentication-Results that this host writes (RFC 8601 section 2.5)."""
+        return self.authserv_id or self.hostname
+
 
 class Database(_Section):
     """Where the graph store is: an SQLAlchemy URL (sqlite or postgresql+psycopg)."""

@@ -93,7 +93,7 @@ def verify(
     judged = asyncio.run(judge())
     with suppress(BrokenPipeError), _written():  # who reads no further still asks for the exit code
         if results:
-            name = settings.site.authserv_id or settings.site.hostname or "localhost"
+            name = settings.site.name_in_results or "localhost"
             value = render_results(name, judged.checked, judged.evidence, judged.decision).decode("ascii")
             typer.echo(f"{FIELD.decode()}: {value}".replace("\r\n", "\n"))
         if json:

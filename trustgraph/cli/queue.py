@@ -28,11 +28,11 @@ PostfixOption = Annotated[
 @app.command("list")
 def list_held(context: typer.Context, postfix: PostfixOption = None, json: JsonOption = False) -> None:
     """List what the milter has put on hold."""
-    from trustgraph.services.holdqueue import authserv_id, is_ours
+    from trustgraph.services.holdqueue import is_ours
 
     common = shared(context)
     queue = _queue(common, postfix)
-    ours = [one for one in queue.held() if is_ours(queue.message(one.queue_id), authserv_id(common.settings))]
+    ours = [one for one in queue.held() if is_ours(queue.message(one.queue_id), common.settings.site.name_in_results)]
     if json:
         for one in ours:
             print_json(asdict(one) | {"arrived_at": to_rfc3339(one.arrived_at)})

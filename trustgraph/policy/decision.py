@@ -26,6 +26,10 @@ class Reply:
     enhanced: str
     rule: str
 
+    def line(self, hostname: str) -> str:
+        """The whole reply, and where there is help."""
+        return f"{self.code} {self.enhanced} {self.rule}; help: postmaster@{hostname}"
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

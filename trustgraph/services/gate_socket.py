@@ -29,13 +29,13 @@ from contextlib import suppress
 from trustgraph.errors import BadInput
 from trustgraph.headersig.message import MAX_HEADER_BYTES
 from trustgraph.headersig.signing import Envelope
-from trustgraph.model import parse_address, parse_domain
 from trustgraph.policy.decision import Decision, Verdict
+from trustgraph.services.clients import Clients
 from trustgraph.services.gate import Gate
 from trustgraph.services.log import EventLog
 from trustgraph.services.messages import judge_message
 from trustgraph.settings import Settings
-from trustgraph.verifier.examine import Client, Judged
+from trustgraph.verifier.examine import Judged
 from trustgraph.verifier.results import FIELD, render_results
 
 BROKEN = "451 4.3.0 this message cannot be checked now"
@@ -52,6 +52,7 @@ class GateSocket:
     def __init__(self, settings: Settings, gate: Gate, log: EventLog) -> None:
         self._settings = settings
         self._gate = gate
+        self._clients = Clients(settings)
         self._log = log
         self._servers: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
@@ -95,22 +96,17 @@ class GateSocket:
                 return "552 5.3.4 the message is too large to be checked"
             pieces.append(piece)
         request, message = split_request(b"".join(pieces))
-        judged = await judge_message(
-            self._gate, message, request.envelope, self._known(request.client), request.queue_id
-        )
+        client = self._clients.client(request.client_ip, request.client_name, request.helo)
+        judged = await judge_message(self._gate, message, request.envelope, client, request.queue_id)
         self._log(
             "message_judged",
             queue_id=request.queue_id,
             verdict=judged.decision.verdict,
             reason=judged.decision.reason,
             result=judged.evidence.result,
-            client_ip=request.client.ip,
+            client_ip=client.ip,
         )
         return answer_of(judged, self._settings)
-
-    def _known(self, client: Client) -> Client:
-        known = {parse_address(ip): name for ip, name in self._settings.milter.known_clients.items()}
-        return Client(known.get(client.ip, client.host), client.ip, client.helo)
 
 
 class Request:
@@ -133,11 +129,7 @@ class Request:
         self.envelope = Envelope(
             None if sender is None else _path(sender), tuple(_path(value) for value in said.get("rcpt", ()))
         )
-        self.client = Client(
-            host=_domain(one("client-name")),
-            ip=parse_address(one("client-ip")) if one("client-ip") else "",
-            helo=_domain(one("helo")),
-        )
+        self.client_ip, self.client_name, self.helo = one("client-ip"), one("client-name"), one("helo")
         self.queue_id = one("queue-id")
         self.body_octets = int(one("body-octets")) if one("body-octets").isdecimal() else None
 
@@ -159,7 +151,7 @@ def split_request(octets: bytes) -> tuple[Request, bytes]:
 
 def answer_of(judged: Judged, settings: Settings) -> str:
     """The lines of the answer."""
-    name = settings.site.authserv_id or settings.site.hostname
+    name = settings.site.name_in_results
     first = _first_line(judged.decision, settings.site.hostname)
     if judged.decision.verdict not in (Verdict.ACCEPT, Verdict.QUARANTINE):
         return first
@@ -175,15 +167,8 @@ def _first_line(decision: Decision, hostname: str) -> str:
     if decision.verdict is Verdict.DISCARD:
         return "discard"
     reply = decision.reply
-    return f"{reply.code} {reply.enhanced} {reply.rule}; help: postmaster@{hostname}" if reply else BROKEN
+    return reply.line(hostname) if reply else BROKEN
 
 
 def _path(value: bytes) -> bytes:
     return value.removeprefix(b"<").removesuffix(b">")
-
-
-def _domain(text: str) -> str:
-    try:
-        return parse_domain(text) if text else ""
-    except BadInput:
-        return ""

@@ -19,11 +19,10 @@ from trustgraph.errors import BadInput, ServiceUnavailable, TrustgraphError
 from trustgraph.headersig.message import split_message
 from trustgraph.headersig.signing import Envelope
 from trustgraph.ingest.formats.auth_results_field import authserv_id_of
-from trustgraph.model import parse_address, parse_domain
 from trustgraph.policy.decision import Decision, Verdict
+from trustgraph.services.clients import Clients
 from trustgraph.services.gate import Gate
 from trustgraph.services.messages import judge_message
-from trustgraph.settings import Settings
 from trustgraph.verifier.examine import Client
 from trustgraph.verifier.results import FIELD
 
@@ -74,7 +73,7 @@ class HoldQueue:
         """Header and body, with CRLF line ends."""
         return self._run("postcat", "-hb", "-q", _checked(queue_id)).replace(b"\n", b"\r\n")
 
-    def envelope(self, queue_id: str) -> tuple[Envelope, Client]:
+    def envelope(self, queue_id: str, clients: Clients) -> tuple[Envelope, Client]:
         """MAIL FROM, RCPT TO and the client that brought it."""
         sender, recipients, known = b"", list[bytes](), dict[bytes, str]()
         for line in self._run("postcat", "-e", "-q", _checked(queue_id)).splitlines():
@@ -84,11 +83,8 @@ class HoldQueue:
                 recipients.append(line.removeprefix(b"recipient: "))
             elif found := _ATTRIBUTE.fullmatch(line):
                 known[found[1]] = found[2].decode("ascii", "backslashreplace")
-        address = parse_address(known.get(b"log_client_address", ""))
-        client = Client(
-            host=_domain(known.get(b"log_client_name", "")), ip=address, helo=_domain(known.get(b"log_helo_name", ""))
-        )
-        return Envelope(sender, tuple(recipients)), client
+        told = (known.get(name, "") for name in (b"log_client_address", b"log_client_name", b"log_helo_name"))
+        return Envelope(sender, tuple(recipients)), clients.client(*told)
 
     def release(self, queue_id: str) -> None:
         """Let it go on its way, at once."""
@@ -146,10 +142,9 @@ async def judge_held(
 async def _judge_one(gate: Gate, queue: HoldQueue, queue_id: str, *, dry_run: bool) -> Outcome | None:
     try:
         message = queue.message(queue_id)
-        if not is_ours(message, authserv_id(gate.settings)):
+        if not is_ours(message, gate.settings.site.name_in_results):
             return None
-        envelope, client = queue.envelope(queue_id)
-        client = Client(_known(gate.settings, client), client.ip, client.helo)
+        envelope, client = queue.envelope(queue_id, Clients(gate.settings))
         judged = await judge_message(gate, message, envelope, client, queue_id)
         action = _action(judged.decision)
         if action == "released" and not dry_run:
@@ -161,30 +156,13 @@ async def _judge_one(gate: Gate, queue: HoldQueue, queue_id: str, *, dry_run: bo
         return Outcome(queue_id, "failed", str(error))
 
 
-def authserv_id(settings: Settings) -> str:
-    """The name under which this host's milter writes its results."""
-    return settings.site.authserv_id or settings.site.hostname
-
-
 def _action(decision: Decision) -> str:
     if decision.verdict is Verdict.ACCEPT:
         return "released"
     return "removed" if decision.verdict in (Verdict.REJECT, Verdict.DISCARD) else "kept"
 
 
-def _known(settings: Settings, client: Client) -> str:
-    known = {parse_address(ip): name for ip, name in settings.milter.known_clients.items()}
-    return known.get(client.ip, client.host)
-
-
 def _checked(queue_id: str) -> str:
     if not _QUEUE_ID.fullmatch(queue_id):
         raise BadInput(f"{queue_id[:60]!r} is no queue ID")
     return queue_id
-
-
-def _domain(text: str) -> str:
-    try:
-        return "" if text == "unknown" else parse_domain(text)
-    except BadInput:
-        return ""

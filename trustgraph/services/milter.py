@@ -26,10 +26,11 @@ from trustgraph.milter.transaction import (
     Transaction,
     Verdict,
 )
-from trustgraph.model import UnixSeconds, parse_address, parse_domain
+from trustgraph.model import UnixSeconds, parse_address
 from trustgraph.openpgp.signer import MessageSigner
 from trustgraph.policy.decision import Decision
 from trustgraph.policy.decision import Verdict as Judgement
+from trustgraph.services.clients import Clients
 from trustgraph.services.gate import Gate, others_in
 from trustgraph.services.log import EventLog
 from trustgraph.services.messages import BodyShape, sign_fields
@@ -73,10 +74,10 @@ class Hook:
         self._log = log
         self._clock = clock
         self._unusable = ""
-        self._authserv_id = settings.site.authserv_id or settings.site.hostname
+        self._authserv_id = settings.site.name_in_results
         if not AUTHSERV_ID.fullmatch(self._authserv_id):
             raise ConfigurationError(f"site.authserv_id: expected a name such as a FQDN, not {self._authserv_id!r}")
-        self._known = {parse_address(ip): name for ip, name in settings.milter.known_clients.items()}
+        self._clients = Clients(settings)
         self._is_internal = lru_cache(maxsize=4096)(_membership(settings.milter.internal_hosts))
 
     @property
@@ -143,12 +144,10 @@ class Hook:
         return bool(transaction.macro("auth_authen")) or self._is_internal(client.address)
 
     def _client(self, transaction: Transaction) -> Client:
-        address = _address(transaction.client.address)
-        return Client(
-            host=self._known.get(address) or _domain(transaction.client.name),
-            ip=address,
-            helo=_domain(transaction.helo),
-        )
+        client = self._clients.client(transaction.client.address, transaction.client.name, transaction.helo)
+        if not client.ip:
+            raise BadInput("a client without an address")
+        return client
 
     def _sign(self, outgoing: _Outgoing, transaction: Transaction) -> Response:
         if self._unusable:
@@ -211,7 +210,7 @@ def _verdict(decision: Decision, hostname: str) -> Verdict:
     reply = decision.reply
     if reply is None:
         raise BadInput(f"{decision.verdict} without a reply")
-    return Refuse(f"{reply.code} {reply.enhanced} {reply.rule}; help: postmaster@{hostname}")
+    return Refuse(reply.line(hostname))
 
 
 def _fields(transaction: Transaction) -> list[Field]:
@@ -223,17 +222,6 @@ def _fields(transaction: Transaction) -> list[Field]:
 
 def _insert(name: bytes, value: bytes) -> InsertHeader:
     return InsertHeader(0, name, value.removeprefix(b" "))
-
-
-_address = lru_cache(maxsize=4096)(parse_address)
-
-
-@lru_cache(maxsize=4096)
-def _domain(text: str) -> str:
-    try:
-        return parse_domain(text)
-    except BadInput:
-        return ""
 
 
 def _membership(networks: Iterable[str]) -> Callable[[str], bool]:
