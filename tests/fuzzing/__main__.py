@@ -20,7 +20,7 @@ def main() -> None:
         _fuzz(arguments.one, arguments.seconds)
     import atheris  # noqa: F401, PLC0415 - says at once when it is not installed
 
-    from tests.fuzzing.targets import TARGETS  # noqa: PLC0415
+    from tests.fuzzing.targets import TARGETS  # noqa: PLC0415 - only once atheris is there
 
     failed = []
     for name in arguments.targets or TARGETS:
@@ -35,7 +35,7 @@ def _fuzz(name: str, seconds: int) -> None:
     import atheris  # noqa: PLC0415 - not among the dependencies
 
     with atheris.instrument_imports(include=["trustgraph"]):
-        from tests.fuzzing.targets import TARGETS, seeds  # noqa: PLC0415
+        from tests.fuzzing.targets import TARGETS, seeds  # noqa: PLC0415 - instrumented as it loads
     corpus = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
     for number, seed in enumerate(seeds(name)):
         (corpus / f"seed{number}").write_bytes(seed)
