@@ -10,7 +10,7 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -240,6 +240,18 @@ class Settings(_Section):
     scoring: Scoring = Scoring()  # type: ignore[call-arg]  # defaults behind aliases
 
 
+def variable_of(name: str) -> str:
+    """The environment variable that sets ``section.key``. Raises :class:`BadInput` saying what there is."""
+    section, _, key = name.partition(".")
+    variables = {variable: f"{s}.{k}" for s, k, variable in _variables()}
+    variable = f"TRUSTGRAPH_{section}_{key}".upper()
+    if variables.get(variable) != name:
+        near = sorted(known for known in variables.values() if known.startswith(f"{section}."))
+        known = ", ".join(near) or f"sections {', '.join(sorted({s for s, _, _ in _variables()}))}"
+        raise BadInput(f"{name[:80]!r} is not a setting of the form section.key; there are {known}")
+    return variable
+
+
 def load_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from ``path``, or $TRUSTGRAPH_CONFIG, or the default places, or built in, under the environment.
 
@@ -268,15 +280,19 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: is not TOML: {error}") from None
 
 
-def _overlay(data: dict[str, Any], environment: Mapping[str, str]) -> None:
+def _variables() -> Iterator[tuple[str, str, str]]:
+    """Section, key and environment variable of everything that has one value."""
     for section, field in Settings.model_fields.items():
         model = field.annotation
-        if not (isinstance(model, type) and issubclass(model, _Section)):
-            continue
-        for name, key in model.model_fields.items():
-            variable = f"TRUSTGRAPH_{section}_{key.alias or name}".upper()
-            if variable in environment and isinstance(data.setdefault(section, {}), dict):
-                data[section][key.alias or name] = _from_environment(environment[variable])
+        if isinstance(model, type) and issubclass(model, _Section):
+            for name, key in model.model_fields.items():
+                yield section, key.alias or name, f"TRUSTGRAPH_{section}_{key.alias or name}".upper()
+
+
+def _overlay(data: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for section, key, variable in _variables():
+        if variable in environment and isinstance(data.setdefault(section, {}), dict):
+            data[section][key] = _from_environment(environment[variable])
 
 
 def _from_environment(text: str) -> object:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import sqlalchemy as sa
+
 from trustgraph.errors import NoInput
 from trustgraph.model import SECONDS_PER_DAY, Day, UnixSeconds, day_of, to_rfc3339
 from trustgraph.scoring.record import Record
 from trustgraph.scoring.snapshot import NEVER
+from trustgraph.store import schema
 from trustgraph.store.columns import numbers_of, read_identities, sorted_by
 from trustgraph.store.engine import Store
 from trustgraph.store.observations import pruned_before
@@ -92,3 +95,10 @@ def _require_kept(pruned: Day, first_day: Day) -> None:
             f"single observations are kept from {oldest} on, so nothing before can be replayed: begin there, or keep "
             "more of them (ingest.retention)"
         )
+
+
+def oldest_observation(store: Store) -> UnixSeconds:
+    """When the first observation was made whose whole day is kept; 0 if there is none."""
+    with store.reading() as connection:
+        first = connection.execute(sa.select(sa.func.min(schema.observation.c.observed_at))).scalar()
+        return UnixSeconds(max(int(first or 0), pruned_before(connection) * SECONDS_PER_DAY))
