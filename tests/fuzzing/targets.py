@@ -17,6 +17,7 @@ from trustgraph.headersig.tags import parse_tags
 from trustgraph.headersig.text import Header
 from trustgraph.keyserver.answer import Absent, Found, Unreachable, read_response
 from trustgraph.milter.protocol import Decoder
+from trustgraph.milter.smtpd import Bounds, Conversation, Received
 from trustgraph.model import Result, UnixSeconds
 from trustgraph.openpgp.hostcert import HostCertificate
 from trustgraph.openpgp.ownparts import read_host_certificate
@@ -24,6 +25,7 @@ from trustgraph.openpgp.transferable import enarmor, find_certificate
 from trustgraph.services.gate_socket import split_request
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "headersig"
+SMTPD = Path(__file__).parents[1] / "golden" / "smtpd"
 NOW = UnixSeconds(1_790_000_000)
 
 Target = Callable[[bytes], None]
@@ -110,8 +112,20 @@ def socket(octets: bytes) -> None:
         split_request(octets)
 
 
+def filter_lines(octets: bytes) -> None:
+    """OpenSMTPD's conversation, cut into pieces as above: nothing accepted is given back but what came in."""
+    conversation = Conversation(Bounds(sessions=8, message_octets=2_048, held_octets=4_096, protocol_line_octets=1_024))
+    size = octets[0] + 1 if octets else 1
+    with suppress(TrustgraphError):
+        for at in range(1, len(octets), size):
+            for event in conversation.receive(octets[at : at + size]):
+                if isinstance(event, Received):
+                    lines = b"".join(conversation.accept(event.message, bytes(event.message.text))).split(b"\n")
+                    assert all(line.startswith(b"filter-") for line in lines if line)
+
+
 TARGETS: Mapping[str, Target] = {
-    one.__name__: one for one in (field, milter, keyserver, certificate, signature, verify, socket)
+    one.__name__: one for one in (field, milter, keyserver, certificate, signature, verify, socket, filter_lines)
 }
 
 
@@ -133,9 +147,15 @@ def seeds(target: str) -> list[bytes]:
         "certificate": keys,
         "signature": [one.signature.signature for one in signatures if one.signature],
         "verify": messages,
+        "filter_lines": [bytes((255,)) + _said_by_smtpd(path) for path in sorted(SMTPD.glob("*.txt"))],
         "socket": [b"client-ip: 192.0.2.1\nhelo: a.example\nrcpt: b@c.example\n\n" + message for message in messages],
     }
     return found[target]
+
+
+def _said_by_smtpd(dialogue: Path) -> bytes:
+    lines = dialogue.read_bytes().splitlines(keepends=True)
+    return b"".join(line.removeprefix(b"< ") for line in lines if line.startswith(b"< "))
 
 
 def _dialogue() -> bytes:
