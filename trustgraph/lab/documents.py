@@ -1,34 +1,15 @@
-"""The papers of a world: its truth, a configuration to read it with, and what it is."""
+"""The papers of a world: a configuration to read it with, and what it is."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
+from trustgraph.lab.loglist import Log
+from trustgraph.lab.scenarios import Scenario, settings_of
 from trustgraph.lab.world import OBSERVERS, Parameters, World
 from trustgraph.model import Identity, to_rfc3339
-
-TRUTH_COLUMNS = ("host", "identity", "dkim_domain", "kind", "operator", "first_day", "note")
-
-
-def truth_table(world: World, fingerprints: Mapping[int, str]) -> str:
-    """CSV, one row a host. ``identity`` is its OpenPGP key, or its DKIM domain if it has none.
-
-    ``first_day`` is the date of its first mail. Hosts of one operator share its DKIM domain.
-    """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(TRUTH_COLUMNS)
-    for number, host in enumerate(world.hosts):
-        identity = Identity.dkim(host.dkim_domain)
-        if number in fingerprints:
-            identity = Identity.openpgp(fingerprints[number])
-        first_day = to_rfc3339(world.parameters.day_start(host.first_day))[:10]
-        table.writerow((host.name, identity, host.dkim_domain, host.kind, host.operator, first_day, host.note))
-    return text.getvalue()
 
 
 def configuration(world: World, fingerprints: Mapping[int, str]) -> str:
@@ -56,26 +37,36 @@ zone = "UTC"  # of log lines that name no zone
 """
 
 
-def command(scenario: str, parameters: Parameters) -> str:
+_FORMATS = dict(zip(OBSERVERS, ("native format", "rspamd", "OpenDKIM and Postfix through syslog"), strict=True))
+
+
+def command(scenario: Scenario, parameters: Parameters) -> str:
     """The command line that makes this world again: the seed and whatever else is not the default."""
     options = [f"--seed {parameters.seed}"]
     for each in fields(parameters):
         value = getattr(parameters, each.name)
-        if each.name != "seed" and value != each.default:
+        if each.name != "seed" and value != getattr(scenario.parameters, each.name):
             text = to_rfc3339(value) if each.name == "until" else str(value)
             options.append(f"--{each.name.replace('_', '-')} {text}")
-    return f"trustgraph simulate {scenario} {' '.join(options)} --out DIR"
+    for setting in settings_of(type(scenario)):
+        if (value := getattr(scenario, setting.name)) != setting.default:
+            options.append(f"--set {setting.name}={str(value).lower()}")
+    return f"trustgraph simulate {scenario.name} {' '.join(options)} --out DIR"
 
 
-def readme(world: World, scenario: str, counts: Mapping[str, int]) -> str:
+def readme(world: World, scenario: Scenario, logs: Sequence[Log], counts: Mapping[str, int]) -> str:
     """What the world is, how it was made, and how much there is of everything."""
     parameters = world.parameters
     start = to_rfc3339(parameters.day_start(parameters.history_days))
     kinds = Counter(host.kind for host in world.hosts)
     rows = [(f"hosts: {kind}", kinds[kind]) for kind in kinds] + list(counts.items())
     table = "\n".join(f"| {what} | {number} |" for what, number in rows)
+    files = "\n".join(
+        f"| `{log.file}` | log of {log.observer}, {_FORMATS.get(log.observer, 'native format')} |" for log in logs
+    )
+    ingest = "\n".join(f"    trustgraph ingest logs {log.file} --observer {log.observer}" for log in logs[1:])
     return f"""\
-# A simulated mail world: {scenario}
+# A simulated mail world: {scenario.name}
 
 Made by `{command(scenario, parameters)}`. The same command makes the same octets again.
 
@@ -86,18 +77,19 @@ are reserved for documentation.
 | file | what |
 |---|---|
 | `keys.pgp` | binary keyring: every host key with its certifications and revocations |
-| `mx1.jsonl.gz` | log of {OBSERVERS[0]}, native format |
-| `partner-one.rspamd.log.gz` | log of {OBSERVERS[1]}, rspamd |
-| `partner-two.mail.log.gz` | log of {OBSERVERS[2]}, OpenDKIM and Postfix through syslog |
+{files}
+| `logs.csv` | which log is whose |
 | `truth.csv` | what each host truly is; not for scoring, only for judging it |
+| `truth-days.csv.gz` | how much good mail and spam each host truly sent to our site on each day |
+| `truth-endorsements.csv.gz` | every certification, when and why it was made |
+| `truth-messages.csv.gz` | every message of our own site's log, and whether it truly is spam |
 | `trustgraph.toml` | settings to read this world with |
 
 The partners' logs do not name their host in full, so ingestion is told:
 
     trustgraph ingest keys keys.pgp
-    trustgraph ingest logs mx1.jsonl.gz
-    trustgraph ingest logs partner-one.rspamd.log.gz --observer {OBSERVERS[1]}
-    trustgraph ingest logs partner-two.mail.log.gz --observer {OBSERVERS[2]}
+    trustgraph ingest logs {logs[0].file}
+{ingest}
     trustgraph score --at {to_rfc3339(parameters.until)}
 
 | count | |

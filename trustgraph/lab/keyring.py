@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from trustgraph.lab.endorsements import Vouch
+from trustgraph.lab.quick_keys import QuickKey
+from trustgraph.lab.vouching import Vouch
 from trustgraph.lab.world import World
 from trustgraph.model import UnixSeconds, to_rfc3339
-from trustgraph.openpgp import making
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +23,16 @@ class Keyring:
 def make_keyring(world: World, vouches: Iterable[Vouch]) -> Keyring:
     """Ed25519 signing is deterministic and the keys come from the seed: the same world gives the same octets."""
     keys = {
-        number: making.new_host_key(
-            host.name, host.key_made_at, postmaster=True, seed=_seed(world.parameters.seed, number)
-        )
+        number: QuickKey(host.name, host.key_made_at, _seed(world.parameters.seed, number))
         for number, host in enumerate(world.hosts)
         if host.key_made_at is not None
     }
-    certificates = {number: key.certificate() for number, key in keys.items()}
     for vouch in vouches:
-        issuer, subject = keys[vouch.endorser], certificates[vouch.subject]
-        user_id = f"smtp://{world.hosts[vouch.subject].name}"
-        making.certify(
-            issuer, subject, user_id, vouch.made_at, expires_at=vouch.expires_at, notations=_notations(vouch)
-        )
+        issuer, subject = keys[vouch.endorser], keys[vouch.subject]
+        issuer.certify(subject, vouch.made_at, vouch.expires_at, _notations(vouch))
         if vouch.revoked_at is not None:
-            making.revoke_certification(issuer, subject, user_id, vouch.revoked_at, comment="too much spam")
-    octets = b"".join(making.export_public(certificate) for certificate in certificates.values())
+            issuer.revoke(subject, vouch.revoked_at, "too much spam")
+    octets = b"".join(key.certificate() for key in keys.values())
     return Keyring(octets, {number: key.fingerprint for number, key in keys.items()})
 
 
@@ -53,4 +47,4 @@ def _month(moment: UnixSeconds) -> str:
 
 
 def _seed(seed: int, number: int) -> bytes:
-    return blake2b(f"{seed} host key {number}".encode(), digest_size=making.SEED_OCTETS).digest()
+    return blake2b(f"{seed} host key {number}".encode(), digest_size=32).digest()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trustgraph.lab.dice import stream
 from trustgraph.lab.traffic import Traffic
-from trustgraph.lab.world import Host, World
+from trustgraph.lab.world import Host, Witness, World
 from trustgraph.model import Outcome, Result, UnixSeconds
 
 #: Parts of the messages whose signatures break on the way, or whose key could not be asked for.
@@ -20,8 +20,9 @@ MALWARE = 0.03
 
 #: Relative traffic of the hours of a day, UTC.
 _HOURS = np.array([2, 1, 1, 1, 1, 2, 4, 7, 10, 11, 11, 10, 9, 10, 11, 10, 9, 7, 5, 4, 4, 3, 3, 2], dtype=float)
-_LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-_QUEUE_DIGITS = np.array(list("0123456789ABCDEF"))
+_HOUR_WEIGHTS = _HOURS / _HOURS.sum()
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_QUEUE_DIGITS = "0123456789ABCDEF"
 _SENDERS = ("anna", "billing", "boris", "clara", "info", "news", "orders", "sales", "support", "thomas")
 
 
@@ -29,7 +30,8 @@ _SENDERS = ("anna", "billing", "boris", "clara", "info", "news", "orders", "sale
 class Message:
     """One message as one observer received it. ``openpgp`` is None when its host has no OpenPGP key.
 
-    ``token`` is a random word that the ids of the message are made from; ``size`` is in octets.
+    ``outcome`` is what the observer took it for, ``is_spam`` what it was. ``token`` is a random word that its ids are
+    made from; ``size`` is in octets.
     """
 
     at: UnixSeconds
@@ -37,6 +39,7 @@ class Message:
     dkim: Result
     openpgp: Result | None
     outcome: Outcome
+    is_spam: bool
     token: str
     queue_id: str
     mailbox: str
@@ -54,26 +57,70 @@ class Message:
 def received(world: World, traffic: Traffic, observer: int) -> list[Message]:
     """What one observer received in the logged days."""
     dice = stream(world.parameters.seed, f"messages {observer}")
-    messages = [_message(world, dice, *arrival) for arrival in _arrivals(world, traffic, observer, dice)]
+    # The population first: its messages do not change with whom a scenario adds.
+    messages = [
+        *_messages(world, traffic, observer, range(world.population), dice),
+        *_messages(world, traffic, observer, range(world.population, world.senders), dice),
+    ]
     return sorted(messages, key=lambda message: (message.at, message.token))
 
 
-def _arrivals(
-    world: World, traffic: Traffic, observer: int, dice: np.random.Generator
-) -> Iterator[tuple[int, UnixSeconds, Outcome]]:
-    """Sender, time and outcome of each message, sender by sender."""
-    weights = _HOURS / _HOURS.sum()
-    counts = {Outcome.GOOD: traffic.good, Outcome.SPAM: traffic.spam, Outcome.UNKNOWN: traffic.unsure}
-    for outcome, table in counts.items():
-        for sender, day in np.argwhere(table[observer, :, world.parameters.history_days :]):
-            number = int(table[observer, sender, world.parameters.history_days + day])
-            seconds = dice.choice(24, number, p=weights) * 3600 + dice.integers(0, 3600, number)
+def without_keyservers(world: World, messages: Iterable[Message]) -> Iterator[Message]:
+    """The same messages in order of time; in an outage no signature is checked whose key is not at hand."""
+    fetched: dict[int, UnixSeconds] = {}
+    for message in messages:
+        outage = next((each for each in world.outages if each.start <= message.at < each.end), None)
+        if message.openpgp is not None and outage is None:
+            fetched[message.sender] = message.at
+        elif message.openpgp is not None and outage is not None:
+            at_hand = message.sender in fetched and message.at - fetched[message.sender] <= outage.cache_seconds
+            yield message if at_hand else replace(message, openpgp=Result.TEMPERROR)
+            continue
+        yield message
+
+
+def made_up(world: World, witness: Witness) -> list[Message]:
+    """What a witness says it received in the logged days."""
+    dice = stream(world.parameters.seed, f"witness {witness.number}")
+    midnights = [world.parameters.day_start(day) for day in range(witness.first_day, world.parameters.all_days)]
+    messages = [
+        _message(world, dice, sender, UnixSeconds(midnight + int(second)), witness.outcome, False)
+        for midnight in midnights
+        for sender in witness.about
+        for second in dice.integers(0, 86_400, witness.a_day)
+    ]
+    return sorted(messages, key=lambda message: (message.at, message.token))
+
+
+def _messages(
+    world: World, traffic: Traffic, observer: int, senders: range, dice: np.random.Generator
+) -> Iterator[Message]:
+    """The messages of these senders, sender by sender."""
+    logged = slice(world.parameters.history_days, None)
+    tables = {
+        Outcome.GOOD: (traffic.good, traffic.spam_in_good),
+        Outcome.SPAM: (traffic.spam, traffic.good_in_spam),
+        Outcome.UNKNOWN: (traffic.unsure, traffic.spam_in_unsure),
+    }
+    for outcome, (table, mistaken) in tables.items():
+        counts = table[observer, senders.start : senders.stop, logged]
+        mistakes = mistaken[observer, senders.start : senders.stop, logged]
+        for place, day in np.argwhere(counts):
             midnight = world.parameters.day_start(world.parameters.history_days + int(day))
-            for second in seconds:
-                yield int(sender), UnixSeconds(midnight + int(second)), outcome
+            wrong = int(mistakes[place, day])
+            for number, at in enumerate(_moments(midnight, int(counts[place, day]), dice)):
+                is_spam = (outcome is Outcome.SPAM) != (number < wrong)
+                yield _message(world, dice, senders[place], at, outcome, is_spam)
 
 
-def _message(world: World, dice: np.random.Generator, sender: int, at: UnixSeconds, outcome: Outcome) -> Message:
+def _moments(midnight: UnixSeconds, number: int, dice: np.random.Generator) -> list[UnixSeconds]:
+    seconds = dice.choice(24, number, p=_HOUR_WEIGHTS) * 3600 + dice.integers(0, 3600, number)
+    return [UnixSeconds(midnight + int(second)) for second in seconds]
+
+
+def _message(
+    world: World, dice: np.random.Generator, sender: int, at: UnixSeconds, outcome: Outcome, is_spam: bool
+) -> Message:
     host = world.hosts[sender]
     transit = _transit(dice)
     if outcome is Outcome.SPAM and dice.random() < MALWARE:
@@ -84,11 +131,16 @@ def _message(world: World, dice: np.random.Generator, sender: int, at: UnixSecon
         dkim=Result.FAIL if host.is_impersonator else transit,
         openpgp=None if host.key_made_at is None else transit,
         outcome=outcome,
-        token="".join(dice.choice(_LETTERS, 9)),
-        queue_id="".join(dice.choice(_QUEUE_DIGITS, 10)),
-        mailbox=str(dice.choice(_SENDERS)),
+        is_spam=is_spam,
+        token=_word(_LETTERS, 9, dice),
+        queue_id=_word(_QUEUE_DIGITS, 10, dice),
+        mailbox=_SENDERS[int(dice.integers(0, len(_SENDERS)))],
         size=int(dice.lognormal(9.0, 1.0)) + 600,
     )
+
+
+def _word(alphabet: str, length: int, dice: np.random.Generator) -> str:
+    return "".join([alphabet[place] for place in dice.integers(0, len(alphabet), length)])
 
 
 def _transit(dice: np.random.Generator) -> Result:

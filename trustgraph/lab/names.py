@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network
+from itertools import count
 
 _HONEST = """
 acorn alder amber anchor apple aspen aster badger barley basil beacon beech birch bison bramble brook cactus canyon
@@ -43,6 +44,12 @@ def addresses() -> Iterator[str]:
     hosts = (str(address) for network in _NETWORKS for address in IPv4Network(network).hosts())
     for number, address in enumerate(hosts):
         yield f"2001:db8:{number:x}::25" if number % 7 == 6 else address
+
+
+def further_addresses() -> Iterator[str]:
+    """More of them, which :func:`addresses` never gives: without end, each once."""
+    for number in count(1):
+        yield f"2001:db8:ffff:{number >> 16:x}::{number & 0xFFFF:x}"
 
 
 def _domains(words: str) -> Iterator[str]:

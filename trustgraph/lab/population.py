@@ -1,43 +1,75 @@
-"""Who lives in the baseline world: honest hosts of all sizes, newcomers, a traitor, relays, their ring, an impostor."""
+"""Who lives in a world: honest hosts of all sizes and newcomers; in the baseline also those who mean no good."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from trustgraph.errors import UsageError
 from trustgraph.lab import names
 from trustgraph.lab.dice import stream
 from trustgraph.lab.world import OBSERVERS, Host, Kind, Parameters, World
 from trustgraph.model import SECONDS_PER_DAY, UnixSeconds
 
-#: Share of honest hosts that do not sign with OpenPGP yet and are known only by their DKIM domain.
+#: Share of relays that do not sign with OpenPGP.
 DKIM_ONLY = 0.15
 #: Share of operators that run two or three hosts under one registrable domain.
 SEVERAL_HOSTS = 0.08
 #: Share of honest hosts from which no spam ever comes; the others let up to 1 % through.
 SPOTLESS = 0.6
+#: Between which shares of a forwarder's mail is forwarded spam.
+FORWARDED_SPAM = (0.015, 0.06)
 
 
 def baseline(parameters: Parameters) -> World:
-    """The population that the project's demonstration and its sample data use."""
+    """The world that the project's demonstration and its sample data use."""
     dice = stream(parameters.seed, "population")
     addresses = names.addresses()
-    honest = list(_honest(parameters, dice, addresses))
+    honest = _forwarding(parameters, list(_honest(parameters, dice, addresses)))
+    middle = (parameters.days // 4, parameters.days * 3 // 4)
     hosts = [
         *honest,
-        *_newcomers(parameters, dice, addresses),
+        *_newcomers(parameters, dice, addresses, middle, (0.8, 3.0)),
         *_traitors(parameters, dice, addresses),
         *_relays(parameters, dice, addresses),
         *_impersonators(parameters, dice, addresses, honest[len(OBSERVERS) :]),
     ]
-    return World(parameters, tuple(hosts))
+    return World(parameters, tuple(hosts), len(hosts))
+
+
+def society(parameters: Parameters) -> World:
+    """The honest world that a scenario adds to: the baseline's hosts and moderately busy newcomers, here from early on.
+
+    Raises :class:`UsageError` for parameters that ask for anybody else.
+    """
+    if parameters.relays or parameters.traitors or parameters.impersonators:
+        raise UsageError("only the baseline has relays, ring, traitors and impersonators as parameters of the world")
+    dice = stream(parameters.seed, "population")
+    addresses = names.addresses()
+    hosts = [
+        *_forwarding(parameters, list(_honest(parameters, dice, addresses))),
+        *_newcomers(parameters, dice, addresses, (1, max(1, parameters.days // 6)), (3.0, 6.0)),
+    ]
+    return World(parameters, tuple(hosts), len(hosts))
+
+
+def _forwarding(parameters: Parameters, honest: list[Host]) -> list[Host]:
+    """Some of the hosts, the observers excepted, forward mail and the spam in it."""
+    dice = stream(parameters.seed, "forwarding")
+    candidates = np.arange(len(OBSERVERS), len(honest))
+    for number in dice.choice(candidates, round(parameters.forwarders * len(candidates)), replace=False):
+        host, share = honest[number], float(dice.uniform(*FORWARDED_SPAM))
+        note = "; ".join(filter(None, [host.note, "forwards mail"]))
+        honest[number] = replace(host, bad_share=host.bad_share + share, note=note)
+    return honest
 
 
 def _honest(parameters: Parameters, dice: np.random.Generator, addresses: Iterator[str]) -> Iterator[Host]:
     for place, name in zip(range(parameters.honest), _honest_names(dice), strict=False):
         observer = place < len(OBSERVERS)
-        signs = observer or dice.random() >= DKIM_ONLY
+        signs = observer or dice.random() >= 1 - parameters.adoption
         spotless = observer or dice.random() < SPOTLESS
         yield Host(
             name=name,
@@ -63,17 +95,23 @@ def _honest_names(dice: np.random.Generator) -> Iterator[str]:
             yield f"{dice.choice(['mail', 'mx', 'smtp', 'post'])}.{domain}"
 
 
-def _newcomers(parameters: Parameters, dice: np.random.Generator, addresses: Iterator[str]) -> Iterator[Host]:
-    """Honest hosts whose first mail comes in the middle of the logged days."""
+def _newcomers(
+    parameters: Parameters,
+    dice: np.random.Generator,
+    addresses: Iterator[str],
+    logged_days: tuple[int, int],
+    volume: tuple[float, float],
+) -> Iterator[Host]:
+    """Honest hosts whose first mail comes on one of the logged days between the two given, themselves included."""
     for number in range(1, parameters.newcomers + 1):
-        first_day = parameters.history_days + int(dice.integers(parameters.days // 4, parameters.days * 3 // 4 + 1))
+        first_day = parameters.history_days + int(dice.integers(logged_days[0], logged_days[1] + 1))
         yield Host(
             name=f"mail.startup{number}.example",
             client_name=f"mail.startup{number}.example",
             operator=f"startup{number}.example",
             address=next(addresses),
             kind=Kind.NEWCOMER,
-            volume=float(dice.uniform(0.8, 3.0)),
+            volume=float(dice.uniform(*volume)),
             bad_share=0.0,
             first_day=first_day,
             key_made_at=UnixSeconds(parameters.day_start(first_day) - int(dice.integers(1, 3 * SECONDS_PER_DAY))),

@@ -12,7 +12,8 @@ from typing import Any
 
 from trustgraph.ingest.formats.base import LogContext
 from trustgraph.ingest.logs import LogOptions, ingest_logs
-from trustgraph.lab.world import Parameters
+from trustgraph.lab.loglist import read_list
+from trustgraph.lab.world import Kind, Parameters
 from trustgraph.lab.writing import simulate
 from trustgraph.model import SECONDS_PER_DAY, Identity, Rating, Standing, UnixSeconds, to_rfc3339
 from trustgraph.scoring.standing import standing_of
@@ -24,15 +25,8 @@ from trustgraph.store import Store, open_store
 from trustgraph.store.generations import read_ratings
 from trustgraph.store.observations import newest_day
 
-#: The observer of each log, for formats that do not name it.
-LOGS = (
-    ("mx1.jsonl.gz", ""),
-    ("partner-one.rspamd.log.gz", "mail.partner-one.example"),
-    ("partner-two.mail.log.gz", "mail.partner-two.example"),
-)
-
 #: Kinds of host in the truth table that ought to be kept out; newcomers may stand or not yet.
-BAD_KINDS = frozenset({"relay", "ring", "traitor", "impersonator"})
+BAD_KINDS = frozenset(kind.value for kind in Kind if kind.is_bad)
 
 Say = Callable[[str], None]
 
@@ -57,7 +51,7 @@ def run_demo(out: Path, say: Say) -> dict[str, Any]:
     settings = load_settings(world / "trustgraph.toml", environment={})
     store = open_store(f"sqlite:///{out / 'demo.db'}", create=True)
     try:
-        _ingest(store, settings, world, say)
+        ingest_world(store, settings, world, say)
         return _rate_and_report(store, settings, read_truth(world / "truth.csv"), out, say, started)
     finally:
         store.close()
@@ -87,14 +81,15 @@ def read_truth(path: Path) -> list[Truth]:
         ]
 
 
-def _ingest(store: Store, settings: Settings, world: Path, say: Say) -> None:
+def ingest_world(store: Store, settings: Settings, world: Path, say: Say) -> None:
+    """Read the keyring and the logs of a simulated world, saying how much there was of each."""
     now = UnixSeconds(int(time.time()))
     counts = ingest_keyrings(store, settings, [world / "keys.pgp"], now)
     say(
         f"2. ingested the keyring: {counts.certificates} host keys, {counts.signatures} signatures, "
         f"{counts.good} certifications verified good, {counts.bad} bad"
     )
-    for name, observer in LOGS:
+    for name, observer in read_list(world):
         options = LogOptions(LogContext(observer, settings.ingest.tzinfo))
         for log in ingest_logs(store, [world / name], options, now):
             say(

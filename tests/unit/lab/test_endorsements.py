@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trustgraph.lab.endorsements import Cause
+from trustgraph.lab.vouching import Cause
 from trustgraph.lab.wilson import bounds
 from trustgraph.lab.world import Kind
 from trustgraph.model import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
-    from tests.unit.lab.conftest import Simulated
+    from trustgraph.lab.writing import SimulatedWorld
 
 
-def test_every_earned_endorsement_meets_the_policy(simulated: Simulated) -> None:
+def test_every_earned_endorsement_meets_the_policy(simulated: SimulatedWorld) -> None:
     """Counted again, naively, from what the endorser had received before that day."""
     world, traffic = simulated.world, simulated.traffic
     earned = [vouch for vouch in simulated.vouches if vouch.cause is Cause.EARNED]
@@ -33,12 +33,12 @@ def test_every_earned_endorsement_meets_the_policy(simulated: Simulated) -> None
         assert world.hosts[vouch.endorser].operator != world.hosts[vouch.subject].operator
 
 
-def test_nobody_else_earns_one(simulated: Simulated) -> None:
+def test_nobody_else_earns_one(simulated: SimulatedWorld) -> None:
     kinds = {simulated.world.hosts[v.subject].kind for v in simulated.vouches if v.cause is Cause.EARNED}
     assert kinds == {Kind.HONEST, Kind.TRAITOR}
 
 
-def test_only_hosts_with_a_key_take_part_after_making_it(simulated: Simulated) -> None:
+def test_only_hosts_with_a_key_take_part_after_making_it(simulated: SimulatedWorld) -> None:
     for vouch in simulated.vouches:
         for number in (vouch.endorser, vouch.subject):
             made_at = simulated.world.hosts[number].key_made_at
@@ -46,14 +46,14 @@ def test_only_hosts_with_a_key_take_part_after_making_it(simulated: Simulated) -
             assert made_at < vouch.made_at
 
 
-def test_all_last_ninety_days_and_are_made_within_the_world(simulated: Simulated) -> None:
+def test_all_last_ninety_days_and_are_made_within_the_world(simulated: SimulatedWorld) -> None:
     for vouch in simulated.vouches:
         assert vouch.expires_at - vouch.made_at == 90 * SECONDS_PER_DAY
         assert vouch.made_at < simulated.world.parameters.until
         assert vouch.revoked_at is None or vouch.made_at < vouch.revoked_at < vouch.expires_at
 
 
-def test_some_have_expired_and_the_traitors_are_revoked_after_it_turned(simulated: Simulated) -> None:
+def test_some_have_expired_and_the_traitors_are_revoked_after_it_turned(simulated: SimulatedWorld) -> None:
     world = simulated.world
     assert any(vouch.expires_at < world.parameters.until for vouch in simulated.vouches)
     (traitor,) = (number for number, host in enumerate(world.hosts) if host.kind is Kind.TRAITOR)
@@ -64,7 +64,7 @@ def test_some_have_expired_and_the_traitors_are_revoked_after_it_turned(simulate
     assert min(revoked) > world.parameters.day_start(turned)
 
 
-def test_relays_have_at_most_two_honest_endorsers(simulated: Simulated) -> None:
+def test_relays_have_at_most_two_honest_endorsers(simulated: SimulatedWorld) -> None:
     kinds = [host.kind for host in simulated.world.hosts]
     honest = Counter(
         vouch.subject
@@ -77,20 +77,20 @@ def test_relays_have_at_most_two_honest_endorsers(simulated: Simulated) -> None:
     )
 
 
-def test_the_ring_is_dense_and_flatters_honest_hosts(simulated: Simulated) -> None:
+def test_the_ring_is_dense_and_flatters_honest_hosts(simulated: SimulatedWorld) -> None:
     kinds = [host.kind for host in simulated.world.hosts]
     pairs = {(kinds[v.endorser], kinds[v.subject]) for v in simulated.vouches if v.cause in ("ring", "camouflage")}
     assert pairs == {(Kind.RING, Kind.RING), (Kind.RING, Kind.HONEST)}
     assert sum(vouch.cause is Cause.RING for vouch in simulated.vouches) >= 4 * 3 * 0.6
 
 
-def test_the_burst_hits_one_lone_relay_within_an_hour(simulated: Simulated) -> None:
+def test_the_burst_hits_one_lone_relay_within_an_hour(simulated: SimulatedWorld) -> None:
     burst = [vouch for vouch in simulated.vouches if vouch.cause is Cause.BURST]
     assert len(burst) >= 6
     assert len({vouch.subject for vouch in burst}) == 1
     assert max(vouch.made_at for vouch in burst) - min(vouch.made_at for vouch in burst) < 3600
 
 
-def test_nobody_endorses_the_impersonator(simulated: Simulated) -> None:
+def test_nobody_endorses_the_impersonator(simulated: SimulatedWorld) -> None:
     kinds = {simulated.world.hosts[vouch.subject].kind for vouch in simulated.vouches}
     assert Kind.IMPERSONATOR not in kinds

@@ -15,9 +15,24 @@ import pysequoia
 import pytest
 from pysequoia import packet
 
-from trustgraph.errors import UsageError
-from trustgraph.lab.documents import TRUTH_COLUMNS, command
-from trustgraph.lab.writing import KEYRING, LOGS, README, SETTINGS, TRUTH, WrittenWorld, simulate
+from trustgraph.errors import BadInput, UsageError
+from trustgraph.lab import loglist
+from trustgraph.lab.documents import command
+from trustgraph.lab.loglist import read_list
+from trustgraph.lab.scenarios import make_scenario
+from trustgraph.lab.truth import HOST_COLUMNS
+from trustgraph.lab.writing import (
+    KEYRING,
+    LOGS,
+    README,
+    SETTINGS,
+    TRUTH,
+    TRUTH_OF_DAYS,
+    TRUTH_OF_ENDORSEMENTS,
+    TRUTH_OF_MESSAGES,
+    WrittenWorld,
+    simulate,
+)
 from trustgraph.model import Identity, Outcome, Result, from_rfc3339, to_rfc3339
 
 ENTRY = ["at", "observer", "identity", "result", "outcome", "message_id", "host", "client_ip"]
@@ -54,11 +69,12 @@ def test_the_same_seed_writes_the_same_octets_and_another_seed_does_not(written:
     simulate("baseline", written.parameters, tmp_path / "same")
     simulate("baseline", replace(written.parameters, seed=4), tmp_path / "other")
     names = sorted(path.name for path in written.directory.iterdir())
-    assert names == sorted([KEYRING, *LOGS, TRUTH, SETTINGS, README])
+    truths = [TRUTH, TRUTH_OF_DAYS, TRUTH_OF_ENDORSEMENTS, TRUTH_OF_MESSAGES]
+    assert names == sorted([KEYRING, *LOGS, loglist.FILE, *truths, SETTINGS, README])
     for name in names:
         octets = (written.directory / name).read_bytes()
         assert (tmp_path / "same" / name).read_bytes() == octets
-        assert (tmp_path / "other" / name).read_bytes() != octets
+        assert ((tmp_path / "other" / name).read_bytes() == octets) is (name == loglist.FILE)
 
 
 def test_logs_carry_no_file_name_and_no_time_in_their_gzip_header(written: WrittenWorld) -> None:
@@ -140,7 +156,7 @@ def test_the_logs_agree_with_the_truth(written: WrittenWorld) -> None:
 
 def test_the_truth_names_every_key_of_the_keyring(written: WrittenWorld) -> None:
     rows = truth(written)
-    assert tuple(rows[0]) == TRUTH_COLUMNS
+    assert tuple(rows[0]) == HOST_COLUMNS
     certificates = pysequoia.Cert.split_bytes((written.directory / KEYRING).read_bytes())
     keys = {f"openpgp:{certificate.fingerprint}" for certificate in certificates}
     assert keys == {row["identity"] for row in rows if row["identity"].startswith("openpgp:")}
@@ -188,4 +204,17 @@ def test_the_readme_records_the_command(written: WrittenWorld) -> None:
     made_by = "simulate baseline --seed 3 --hosts 60 --relays 10 --ring 4 --newcomers 4 --messages 4000 --out DIR`"
     assert made_by in (written.directory / README).read_text()
     later = replace(written.parameters, until=from_rfc3339("2027-01-01T00:00:00Z"))
-    assert command("baseline", later).endswith("--until 2027-01-01T00:00:00Z --out DIR")
+    assert command(make_scenario("baseline", {}), later).endswith("--until 2027-01-01T00:00:00Z --out DIR")
+
+
+def test_the_list_names_the_observer_of_each_log(written: WrittenWorld) -> None:
+    observers = ["mx1.example.org", "mail.partner-one.example", "mail.partner-two.example"]
+    assert list(written.logs) == list(zip(LOGS, observers, strict=True))
+    assert read_list(written.directory) == written.logs
+
+
+@pytest.mark.parametrize("text", ["", "file;observer\n", "file,observer\nmx1.jsonl.gz\n"])
+def test_a_list_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / loglist.FILE).write_text(text)
+    with pytest.raises(BadInput, match="expected the columns file, observer"):
+        read_list(tmp_path)
