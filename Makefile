@@ -28,7 +28,7 @@ bench: $(VENV)/.dev
 
 # Debian packages that the system tests need; installed when run as root or with sudo, named otherwise.
 packages:
-	@tests/install-packages $(VENV)/exim $(VENV)/opensmtpd
+	@tests/install-packages $(VENV)/exim $(VENV)/opensmtpd $(VENV)/sequoia-wot
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	@tests/make-venv $(PYTHON) $(VENV)

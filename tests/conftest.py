@@ -26,6 +26,8 @@ PACKAGES = {
     "gpg": "gnupg",
     "sks": "sks",
     "sq": "sq",
+    "sq-wot": "sq-wot",
+    "faketime": "faketime",
 }
 
 _missing: dict[str, list[str]] = {}

@@ -249,7 +249,7 @@ class Certification:
 
     ``revoked_at`` is the time of the issuer's 0x30 signature that came after it, None if there is none. ``weak``: made
     with a hash that no longer counts at that date. ``depth``, ``amount`` and ``regex`` are the trust signature's
-    (section 5.2.3.21), 0, 120 and empty for a plain one.
+    (section 5.2.3.21), 0, 120 and empty for a plain one; several regular expressions are joined by newlines.
     """
 
     issuer: str

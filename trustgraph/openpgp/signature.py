@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from trustgraph.errors import BadInput
 from trustgraph.model import UnixSeconds
+from trustgraph.scoring.scope import SEPARATOR
 
 #: More subpackets than this are no signature that anybody's software made.
 MAX_SUBPACKETS = 128
-MAX_REGEX_BYTES = 256
+MAX_REGEX_BYTES = 512
 MAX_NOTATIONS = 16
 MAX_NOTATION_BYTES = 1024
 
@@ -138,7 +139,7 @@ def parse_signature(packet: bytes) -> Signature:
 
 
 def parse_statement(signature: Signature) -> Statement:
-    """Read the hashed area; of repeated subpackets the last counts (section 5.2.3.9).
+    """Read the hashed area. Of repeated subpackets the last counts (section 5.2.3.9), of regular expressions each does.
 
     Raises :class:`BadInput` when the creation time is missing or a subpacket that is acted on has the wrong form.
     """
@@ -150,13 +151,15 @@ def parse_statement(signature: Signature) -> Statement:
         raise BadInput("trust subpacket is not 2 bytes long")
     reason = last.get(Subpacket.REVOCATION_REASON)
     flags = last.get(Subpacket.KEY_FLAGS)
+    # Without a trust subpacket there is nothing that they could confine.
+    regexes = _regexes(signature.subpackets)
     return Statement(
         made_at=UnixSeconds(_number(last, Subpacket.CREATION_TIME, 4)),
         expires_in=_number(last, Subpacket.EXPIRATION_TIME, 4) or None,
         exportable=_number(last, Subpacket.EXPORTABLE, 1, default=1) != 0,
         depth=trust[0] if trust else 0,
         amount=trust[1] if trust else 120,
-        regex=_regex(last.get(Subpacket.REGEX, b"")),
+        regex=regexes if trust else "",
         key_expires_in=_number(last, Subpacket.KEY_EXPIRATION_TIME, 4) or None,
         revocation_reason=reason[0] if reason else None,
         key_flags=None if flags is None else int.from_bytes(flags[:1]),
@@ -236,12 +239,21 @@ def _number(last: dict[int, bytes], kind: Subpacket, size: int, default: int = 0
     return int.from_bytes(body)
 
 
-def _regex(body: bytes) -> str:
-    """Without its terminating NUL (section 5.2.3.22). Cut short it would allow more, so it is refused."""
-    text = body.rstrip(b"\0")
-    if len(text) > MAX_REGEX_BYTES or b"\0" in text:
-        raise BadInput(f"regular expression of {len(text)} bytes: expected at most {MAX_REGEX_BYTES}, without NUL")
-    return text.decode(errors="backslashreplace")
+def _regexes(subpackets: tuple[_RawSubpacket, ...]) -> str:
+    """All of them (section 5.2.3.22), each without the NUL that ends it, as :func:`in_scope` takes them.
+
+    Cut short they could allow more, so what cannot be kept whole is refused.
+    """
+    bodies = [body for kind, _critical, body in subpackets if kind == Subpacket.REGEX]
+    try:
+        texts = [body.decode() for body in bodies]
+    except UnicodeDecodeError:
+        raise BadInput("regular expression that is not UTF-8") from None
+    if any(text.find("\0") != len(text) - 1 or not text or SEPARATOR in text for text in texts):
+        raise BadInput("regular expression with a newline, or without a NUL at its end and only there")
+    if sum(map(len, bodies)) > MAX_REGEX_BYTES:
+        raise BadInput(f"regular expressions of more than {MAX_REGEX_BYTES} bytes")
+    return SEPARATOR.join(text[:-1] for text in texts)
 
 
 def _notations(subpackets: tuple[_RawSubpacket, ...]) -> tuple[tuple[str, str], ...]:

@@ -6,9 +6,15 @@ Source: Page et al. 1999; as a trust metric, Gyoengyi et al. 2004 (TrustRank). p
 A host without endorsements of its own keeps its mass; a disqualified host's endorsements carry none, and what they
 would have carried is lost rather than handed to others, so that nobody gains from somebody else's misbehaviour.
 
-Cost: a pass over the edges an iteration, ceil(log(tolerance) / log(a)) iterations at most. Guarantee: what enters a
+Cost: a pass over the edges an iteration (:mod:`gather`). Plainly iterated the error shrinks by a each time, which takes
+87 at a damping of 0.7; taking from the last few steps how the rest would go on (Anderson 1965; for a linear map this is
+GMRES with a short memory) halves that on the webs of trust measured, and is never much slower. Guarantee: what enters a
 set of hosts by endorsements from outside is amplified inside it by at most 1 / (1 - a^2) (a ring of two), 1 / (1 - a)
 along any walk; mass is never made, so ``x.sum() <= 1``.
+
+Iteration always begins at the anchors, never at an earlier result: two starts end a few units of the last place apart,
+and then the same input could give two ratings (invariant 7). After a change of a thousandth an earlier result would
+save a fifth of the iterations.
 """
 
 from __future__ import annotations
@@ -16,14 +22,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from trustgraph.errors import NotConverged
+from trustgraph.scoring.gather import Block, Each, in_threads, matrices
 from trustgraph.scoring.network import Network
 from trustgraph.scoring.snapshot import Flags, Floats
 
 #: Above this an iteration is wrong, not slow: at damping 0.9 a tolerance of 1e-12 takes 263.
 MAX_ITERATIONS = 1_000
+#: Earlier steps to go by; each keeps two numbers a host.
+_MEMORY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +44,113 @@ class Mass:
 
 
 def trust_mass(
-    network: Network, preference: Floats, damping: float, *, disqualified: Flags | None = None, tolerance: float = 1e-14
+    network: Network,
+    preference: Floats,
+    damping: float,
+    *,
+    disqualified: Flags | None = None,
+    tolerance: float = 1e-14,
+    threads: int | None = None,
 ) -> Mass:
-    """Iterate to an L1 change below ``tolerance``; ``preference`` sums to 1.
+    """Iterate to an L1 change below ``tolerance``; ``preference`` sums to 1. Nothing but time depends on ``threads``.
 
-    Raises :class:`NotConverged` instead of returning what it has.
+    The error is then at most ``tolerance * damping / (1 - damping)`` in the L1 norm. Raises :class:`NotConverged`
+    instead of returning what it has.
     """
     if not 0.0 <= damping < 1.0:
         raise NotConverged(f"trust mass has no limit at damping {damping:g}: expected 0 or more and below 1")
-    budget = _budgets(network, disqualified)
-    ones = np.ones(len(network.endorser))
-    edges = sparse.csr_array((ones, network.endorser, network.start), shape=(network.size, network.size))
+    budget = damping * _budgets(network, disqualified)
     constant = (1.0 - damping) * preference
-    x = constant
-    for iteration in range(1, MAX_ITERATIONS + 1):
-        following = constant + damping * (edges @ (x * budget))
-        residual = float(np.abs(following - x).sum())
-        x = following
-        if residual < tolerance:
-            return Mass(x, iteration, residual)
-    raise NotConverged(f"trust mass: after {MAX_ITERATIONS} iterations the residual is {residual:g}, not {tolerance:g}")
+    with in_threads(matrices(network), threads) as each:
+        steps = _Steps(each, constant, budget)
+        best = np.inf
+        for iteration in range(1, MAX_ITERATIONS + 1):
+            residual = steps.take()
+            if residual < tolerance:
+                return Mass(steps.image, iteration, residual)
+            if residual >= best:  # a plain step always shrinks the error, whatever network somebody thinks up
+                steps.go_back()
+            else:
+                best = residual
+                steps.go_on()
+    raise NotConverged(f"trust mass: after {MAX_ITERATIONS} iterations the residual is {best:g}, not {tolerance:g}")
+
+
+class _Steps:
+    """An iterate ``x``, its ``image`` under a pass and the change between them; and what the last steps were.
+
+    All is done a block of hosts at a time and sums are added up block by block, so that no bit of them depends on the
+    number of threads; BLAS would sum in another order with more of them.
+    """
+
+    def __init__(self, each: Each[Block], constant: Floats, budget: Floats) -> None:
+        self._each, self._constant, self._budget = each, constant, budget
+        self._x, self._sent = constant.copy(), constant * budget
+        self.image, self._change = np.empty_like(constant), np.empty_like(constant)
+        self._last: tuple[Floats, Floats] | None = None  # image and change of the best step so far
+        self._images: list[Floats] = []  # differences of the last steps' images, and of their changes
+        self._changes: list[Floats] = []
+
+    def take(self) -> float:
+        """Make the pass; returns the L1 norm of the change."""
+
+        def one(block: Block) -> float:
+            rows, matrix = block
+            image, change = self.image[rows], self._change[rows]
+            np.add(self._constant[rows], matrix @ self._sent, out=image)
+            np.subtract(image, self._x[rows], out=change)
+            return float(np.abs(change).sum())
+
+        return sum(self._each(one), 0.0)
+
+    def go_on(self) -> None:
+        """Next is the combination of the last steps' images that would change least, if all went on as it went."""
+        if self._last is not None:
+            self._remember(*self._last)
+        weights = self._weights() if self._changes else np.zeros(0)
+
+        def one(block: Block) -> None:
+            rows, _ = block
+            x = self._x[rows]
+            x[:] = self.image[rows]
+            for weight, image in zip(weights, self._images, strict=True):
+                x -= weight * image[rows]
+            np.multiply(x, self._budget[rows], out=self._sent[rows])
+
+        self._each(one)
+        spare = self._last or (np.empty_like(self.image), np.empty_like(self.image))
+        self._last = self.image, self._change
+        self.image, self._change = spare
+
+    def go_back(self) -> None:
+        """Next is the image of the best step so far, and nothing is remembered but that."""
+        assert self._last is not None  # noqa: S101 - the first step is the best so far
+        self._x[:] = self._last[0]
+        self._sent = self._x * self._budget
+        self._images, self._changes = [], []
+
+    def _remember(self, image: Floats, change: Floats) -> None:
+        full = len(self._images) == _MEMORY
+        images = self._images.pop(0) if full else np.empty_like(image)
+        changes = self._changes.pop(0) if full else np.empty_like(change)
+
+        def one(block: Block) -> None:
+            rows, _ = block
+            np.subtract(self.image[rows], image[rows], out=images[rows])
+            np.subtract(self._change[rows], change[rows], out=changes[rows])
+
+        self._each(one)
+        self._images.append(images)
+        self._changes.append(changes)
+
+    def _weights(self) -> Floats:
+        def one(block: Block) -> Floats:
+            rows, _ = block
+            vectors = [*(change[rows] for change in self._changes), self._change[rows]]
+            return np.array([[np.einsum("i,i->", u, v) for v in vectors] for u in vectors[:-1]])
+
+        products = sum(self._each(one), np.zeros((len(self._changes), len(self._changes) + 1)))
+        return np.asarray(np.linalg.lstsq(products[:, :-1], products[:, -1], rcond=1e-12)[0])
 
 
 def _budgets(network: Network, disqualified: Flags | None) -> Floats:

@@ -15,14 +15,17 @@ from scipy import sparse
 
 from trustgraph.scoring.snapshot import Flags, Ints, Snapshot
 
+#: Certifications looked at together: what is worked out on the way stays in a processor's cache.
+_CHUNK = 1 << 18
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """Distinct endorsements among ``size`` identities, sorted by (subject, endorser).
 
-    ``endorser`` and ``subject``: one an edge, positions of identities. ``start[v]:start[v + 1]`` are the edges into v.
-    ``operator``: one an identity, a code that equals another's if one operator runs both. ``out_degree``: endorsements
-    handed out, one an identity. ``live``: whether the identity's key is live; true for what has no key.
+    ``endorser`` and ``subject``: one an edge, positions of identities (int32). ``start[v]:start[v + 1]`` are the edges
+    into v. ``operator``: one an identity, a code that equals another's if one operator runs both. ``out_degree``:
+    endorsements handed out, one an identity. ``live``: whether the identity's key is live; true for what has no key.
     """
 
     size: int
@@ -40,28 +43,50 @@ class Network:
 
 def build_network(snapshot: Snapshot) -> Network:
     """Keep of a snapshot what counts."""
-    size = len(snapshot.identity_number)
-    live = live_keys(snapshot)
-    operator = operator_codes(snapshot)
-    endorser, subject = snapshot.certification_endorser, snapshot.certification_subject
-    counts = _newest(snapshot) & (snapshot.certification_live == 1)
-    counts &= live[endorser] & live[subject] & (operator[endorser] != operator[subject])
-    edges = sparse.csr_array(
-        (np.ones(int(counts.sum()), dtype=np.int8), (subject[counts], endorser[counts])), shape=(size, size)
-    )
+    live, operator = live_keys(snapshot), operator_codes(snapshot)
+    return network_from(*distinct_endorsements(snapshot, live, operator), operator, live)
+
+
+def distinct_endorsements(snapshot: Snapshot, live: Flags, operator: Ints) -> tuple[Ints, Ints]:
+    """(subject, endorser) of the certifications that count, each pair once, sorted."""
+    counts = counting(snapshot, live, operator)
+    subject, endorser = snapshot.certification_subject[counts], snapshot.certification_endorser[counts]
+    later, same = subject[1:] > subject[:-1], subject[1:] == subject[:-1]
+    if bool(np.all(later | (same & (endorser[1:] >= endorser[:-1])))):
+        fresh = np.ones(len(subject), dtype=np.bool_)
+        fresh[1:] = later | (endorser[1:] != endorser[:-1])
+        return subject[fresh], endorser[fresh]
+    size = len(live)
+    edges = sparse.csr_array((np.ones(len(subject), dtype=np.int8), (subject, endorser)), shape=(size, size))
     edges.sum_duplicates()
-    endorsers: Ints = edges.indices.astype(np.int64)
-    start: Ints = edges.indptr.astype(np.int64)
-    return network_of(endorsers, start, operator, live)
+    return np.repeat(np.arange(size, dtype=np.int32), np.diff(edges.indptr)), edges.indices
+
+
+def counting(snapshot: Snapshot, live: Flags, operator: Ints) -> Flags:
+    """Which certifications count, given which keys are live and who runs them."""
+    counts: Flags = _newest(snapshot)
+    for start in range(0, len(counts), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        endorser, subject = snapshot.certification_endorser[chunk], snapshot.certification_subject[chunk]
+        counts[chunk] &= (snapshot.certification_live[chunk] == 1) & live[endorser] & live[subject]
+        counts[chunk] &= operator[endorser] != operator[subject]
+    return counts
 
 
 def network_of(endorser: Ints, start: Ints, operator: Ints, live: Flags | None = None) -> Network:
     """A network from CSR parts: row v of ``start`` delimits the endorsers of v in ``endorser``."""
     size = len(start) - 1
-    subject = np.repeat(np.arange(size), np.diff(start))
+    subject = np.repeat(np.arange(size, dtype=np.int32), np.diff(start))
+    return network_from(subject, endorser, operator, np.ones(size, dtype=np.bool_) if live is None else live)
+
+
+def network_from(subject: Ints, endorser: Ints, operator: Ints, live: Flags) -> Network:
+    """A network from its distinct edges, sorted by (subject, endorser)."""
+    size = len(live)
+    start = np.concatenate([[0], np.cumsum(np.bincount(subject, minlength=size))])
     out_degree = np.bincount(endorser, minlength=size)
-    alive = np.ones(size, dtype=np.bool_) if live is None else live
-    return Network(size, endorser, subject, start, operator, out_degree, alive)
+    endorser, subject = endorser.astype(np.int32, copy=False), subject.astype(np.int32, copy=False)
+    return Network(size, endorser, subject, start, operator, out_degree, live)
 
 
 def live_keys(snapshot: Snapshot) -> Flags:
@@ -77,7 +102,7 @@ def live_keys(snapshot: Snapshot) -> Flags:
 def operator_codes(snapshot: Snapshot) -> Ints:
     """Equal numbers for identities of one operator; what has no known operator is its own."""
     factorized, _ = pd.factorize(snapshot.identity_operator)
-    codes: Ints = factorized.astype(np.int64)
+    codes: Ints = factorized.astype(np.int32)
     alone: Flags = np.asarray(snapshot.identity_operator == "", dtype=np.bool_)
     codes[alone] = len(codes) + np.flatnonzero(alone)
     return codes

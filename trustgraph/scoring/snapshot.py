@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trustgraph.model import UnixSeconds
 
-Ints = npt.NDArray[np.int64]
+#: Whole numbers of any width: positions are int32 where there may be a hundred million of them, so widen before
+#: arithmetic that leaves their range.
+Ints = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 
 #: Stands for "never" in time columns that may be empty.
 NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """What certifications say beyond vouching for a name. Read only for who asks, since every column costs seconds.
+
+    ``subject`` to ``regexes``: one a certification that is live and the newest of its (subject, endorser, User ID), if
+    it is not a plain one (depth 0, amount 120, no regular expressions: :func:`scope.in_scope`). ``user_id_*``: one a
+    User ID of the scopes asked for that is not revoked; none if there is no such certification.
+    """
+
+    subject: Ints
+    endorser: Ints
+    user_id: Ints
+    depth: Ints
+    amount: Ints
+    regexes: Texts
+    user_id_number: Ints
+    user_id_identity: Ints
+    user_id_text: Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +73,14 @@ class Snapshot:
     count_good: Ints
     count_bad: Ints
     count_unknown: Ints
+    delegation: Delegation | None = None
 
     @property
     def endorsement_count(self) -> int:
         """Certifications read, whether they turn out to count or not."""
         return len(self.certification_subject)
+
+    def position_of(self, name: str) -> int | None:
+        """Where an identity is, if it is known."""
+        position = int(np.searchsorted(self.identity_name, name))
+        return position if position < len(self.identity_name) and self.identity_name[position] == name else None

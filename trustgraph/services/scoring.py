@@ -11,6 +11,7 @@ import numpy as np
 from trustgraph.errors import BadInput, NoInput
 from trustgraph.model import Identity, IdentityKind, Rating, UnixSeconds, parse_domain
 from trustgraph.scoring.algorithms import Algorithm, Parameters, Problem, pose
+from trustgraph.scoring.authenticator import Authentication
 from trustgraph.scoring.explanation import Discarded, Explanation, reason_discarded
 from trustgraph.scoring.history import HistoryParameters
 from trustgraph.scoring.network import live_keys
@@ -70,11 +71,26 @@ def score(
     """
     started = time.perf_counter()
     kind = algorithm_named(algorithm)
-    problem, notes = _problem(store, settings, anchors, reference_time)
-    scores = kind(problem).scores()
+    problem, notes = _problem(store, settings, anchors, reference_time, kind)
+    run = publish(store, settings, problem, anchors, algorithm, started=started, now=now)
+    return replace(run, notes=(*notes, *run.notes))
+
+
+def publish(
+    store: Store,
+    settings: Settings,
+    problem: Problem,
+    anchors: Mapping[Identity, float],
+    algorithm: str,
+    *,
+    started: float,
+    now: UnixSeconds,
+) -> ScoreRun:
+    """Solve a problem and write its generation; ``started`` is what ``time.perf_counter()`` said at the beginning."""
+    scores = algorithm_named(algorithm)(problem).scores()
     generation = Generation(
         algorithm=algorithm,
-        reference_time=reference_time,
+        reference_time=problem.snapshot.reference_time,
         generated_at=now,
         expires_at=UnixSeconds(int(now + settings.scoring.valid_for_seconds)),
         identities=len(scores.rating),
@@ -86,14 +102,15 @@ def score(
     number = write_generation(
         store, generation, problem.snapshot.identity_number, scores, keep=settings.scoring.keep_generations
     )
-    return ScoreRun(replace(generation, number=number), (*notes, *_notes(problem, anchors)))
+    return ScoreRun(replace(generation, number=number), tuple(_notes(problem, anchors)))
 
 
 def solve(store: Store, settings: Settings, generation: Generation) -> tuple[Problem, Algorithm]:
     """The problem of a generation solved again, from what the store holds now."""
     anchors = {Identity(name): weight for name, weight in generation.parameters["anchors"].items()}
-    problem, _ = _problem(store, settings, anchors, generation.reference_time)
-    return problem, algorithm_named(generation.algorithm)(problem)
+    kind = algorithm_named(generation.algorithm)
+    problem, _ = _problem(store, settings, anchors, generation.reference_time, kind)
+    return problem, kind(problem)
 
 
 def explain(store: Store, settings: Settings, identity: Identity) -> Explanation:
@@ -156,20 +173,25 @@ def require_generation(store: Store) -> Generation:
 
 
 def _problem(
-    store: Store, settings: Settings, anchors: Mapping[Identity, float], reference_time: UnixSeconds
+    store: Store,
+    settings: Settings,
+    anchors: Mapping[Identity, float],
+    reference_time: UnixSeconds,
+    kind: type[Algorithm],
 ) -> tuple[Problem, list[str]]:
     scopes, note = scopes_in_use(store, settings.scoring.user_ids)
-    snapshot = read_snapshot(store, reference_time, scopes)
+    snapshot = read_snapshot(store, reference_time, scopes, delegation=kind is Authentication)
     return pose(snapshot, anchors, parameters_of(settings)), [note] if note else []
 
 
 def _notes(problem: Problem, anchors: Mapping[Identity, float]) -> list[str]:
     """What makes a run count for less than the operator may think."""
     snapshot = problem.snapshot
-    known = set(snapshot.identity_name)
-    notes = [f"anchor {a} is not in the store" for a in anchors if a not in known and not a.startswith("helo:")]
-    dead = set(snapshot.identity_name[~live_keys(snapshot)])
-    notes += [f"anchor {anchor}: its key is expired or revoked, so it is none" for anchor in anchors if anchor in dead]
+    place = {anchor: snapshot.position_of(anchor) for anchor in anchors}
+    notes = [f"anchor {a} is not in the store" for a in anchors if place[a] is None and not a.startswith("helo:")]
+    live = problem.network.live
+    dead = [anchor for anchor, position in place.items() if position is not None and not live[position]]
+    notes += [f"anchor {anchor}: its key is expired or revoked, so it is none" for anchor in dead]
     unknown, decided = int(snapshot.count_unknown.sum()), int((snapshot.count_good + snapshot.count_bad).sum())
     if unknown > decided and not problem.parameters.history.unknown_weight:
         notes.append(

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from trustgraph.model import UnixSeconds, day_of
 from trustgraph.scoring.snapshot import NEVER, Snapshot
 from trustgraph.store.columns import numbers_of, read_identities, sorted_by
+from trustgraph.store.delegation import read_delegation
 from trustgraph.store.engine import Store
 
 # A hard revocation undoes the past as well (RFC 9580 section 5.2.3.31), so it counts from the beginning of time.
@@ -26,10 +27,13 @@ _COUNTS = """SELECT identity_id, observer_id, day, good, spam + malware AS bad, 
         WHERE d.identity_id = r.identity_id AND d.observer_id = r.observer_id AND d.day = r.day)"""
 
 
-def read_snapshot(store: Store, reference_time: UnixSeconds, scopes: Collection[int]) -> Snapshot:
+def read_snapshot(
+    store: Store, reference_time: UnixSeconds, scopes: Collection[int], *, delegation: bool = False
+) -> Snapshot:
     """Everything that scoring needs, from one read transaction.
 
     ``scopes`` are the codes of ``certification.scope`` that make an endorsement (0: the operator's tables).
+    ``delegation``: with how far certifications delegate, which one algorithm asks for.
     """
     values = {
         "time": int(reference_time),
@@ -42,6 +46,7 @@ def read_snapshot(store: Store, reference_time: UnixSeconds, scopes: Collection[
         keys = numbers_of(connection, _KEYS.format(**values), 4)
         pair, user_id_and_live = numbers_of(connection, _CERTIFICATIONS.format(**values), 2)
         counts = numbers_of(connection, _COUNTS.format(**values), 6)
+        delegated = read_delegation(connection, values, identities.position) if delegation else None
     position = identities.position
     keys = sorted_by([position[keys[0]], *keys[1:]], 1)
     counts = sorted_by([position[counts[0]], position[counts[1]], *counts[2:]], 3)
@@ -65,4 +70,5 @@ def read_snapshot(store: Store, reference_time: UnixSeconds, scopes: Collection[
         count_good=counts[3],
         count_bad=counts[4],
         count_unknown=counts[5],
+        delegation=delegated,
     )

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from trustgraph.model import Certification, HostKey, Identity, UnixSeconds, UserId, UserIdScope
 from trustgraph.store import schema
 from trustgraph.store.bulk import insert_many, update_on_conflict
+from trustgraph.store.changes import Change, record_changes
 from trustgraph.store.engine import Store
 from trustgraph.store.identities import claim_hosts, number_identities
 from trustgraph.store.sources import record_counts, record_source
@@ -23,6 +24,13 @@ from trustgraph.store.sources import record_counts, record_source
 SCOPE_CODES = {UserIdScope.SMTP: 1, UserIdScope.POSTMASTER: 2, UserIdScope.OTHER: 3}
 
 _EARLIER = "CASE WHEN {t}.{c} IS NULL OR excluded.{c} < {t}.{c} THEN COALESCE(excluded.{c}, {t}.{c}) ELSE {t}.{c} END"
+
+# Two of the same second over one User ID: that which says less stands, so that it does not matter which came first.
+_TERMS = "({t}.depth, {t}.amount, {t}.regex = '', {t}.regex, COALESCE({t}.expires_at, 9223372036854775807))"
+_LESSER = (
+    f"CASE WHEN {_TERMS.format(t='excluded')} < {_TERMS.format(t='certification')} "
+    "THEN excluded.{c} ELSE certification.{c} END"
+)
 
 
 class CertificateStore:
@@ -55,6 +63,7 @@ class CertificateStore:
             _merge_keys(connection, [key for key, _ in batch], numbers)
             user_ids = _merge_user_ids(connection, [key for key, _ in batch], numbers)
             _merge_certifications(connection, batch, numbers, user_ids, self._source_id)
+            record_changes(connection, Change.CERTIFICATE, (numbers[key.identity] for key, _ in batch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +216,7 @@ def _merge_certifications(
                 )
             )
     changes = {"revoked_at": _EARLIER.format(t="certification", c="revoked_at"), "weak": "excluded.weak"}
+    changes |= {c: _LESSER.format(c=c) for c in ("depth", "amount", "regex", "expires_at", "type", "notations")}
     columns = [column.name for column in schema.certification.columns]
     on_conflict = update_on_conflict(schema.certification, changes)
     insert_many(connection, schema.certification, columns, rows, on_conflict=on_conflict)

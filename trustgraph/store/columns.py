@@ -30,9 +30,10 @@ class Identities:
     position: Ints
 
 
-def read_identities(connection: sa.Connection) -> Identities:
-    """All that the store knows."""
-    cursor: Any = connection.exec_driver_sql("SELECT id, name, host, operator FROM identity").cursor
+def read_identities(connection: sa.Connection, condition: str = "1 = 1") -> Identities:
+    """All that the store knows, or those that meet a condition in SQL."""
+    query = f"SELECT id, name, host, operator FROM identity WHERE {condition}"  # noqa: S608 - no values from outside
+    cursor: Any = connection.exec_driver_sql(query).cursor
     rows = cursor.fetchall()
     rows.sort(key=lambda row: row[1])
     number, name, host, operator = zip(*rows, strict=True) if rows else ((), (), (), ())

@@ -14,6 +14,7 @@ from trustgraph.scoring.algorithms import Scores
 from trustgraph.scoring.snapshot import Ints
 from trustgraph.store import schema
 from trustgraph.store.bulk import insert_many
+from trustgraph.store.changes import forget_changes
 from trustgraph.store.engine import Store
 
 _CHUNK = 100_000
@@ -59,6 +60,7 @@ def write_generation(
             rows = list(zip(*(column[start : start + _CHUNK].tolist() for column in columns), strict=True))
             insert_many(connection, schema.rating, _RATING, [(number, *row) for row in rows])
         _drop_old(connection, keep)
+        forget_changes(connection)
     return number
 
 

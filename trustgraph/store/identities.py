@@ -11,6 +11,7 @@ from publicsuffixlist import PublicSuffixList
 from trustgraph.model import Identity, IdentityKind
 from trustgraph.store import schema
 from trustgraph.store.bulk import insert_many
+from trustgraph.store.changes import Change, record_changes
 
 #: Bound of names in one statement, below SQLite's limit of 32,766 variables.
 _CHUNK = 10_000
@@ -36,7 +37,9 @@ def number_identities(connection: sa.Connection, hosts: Mapping[Identity, str]) 
         insert_many(
             connection, schema.identity, ("name", "host", "operator"), rows, on_conflict="ON CONFLICT DO NOTHING"
         )
-        numbers |= _find(connection, absent)
+        added = _find(connection, absent)
+        record_changes(connection, Change.CERTIFICATE, added.values())
+        numbers |= added
     return numbers
 
 

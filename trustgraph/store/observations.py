@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from trustgraph.model import SECONDS_PER_DAY, Day, Identity, Observation, Outcome, Result
 from trustgraph.store import schema
 from trustgraph.store.bulk import insert_many, update_on_conflict
+from trustgraph.store.changes import Change, record_changes
 from trustgraph.store.engine import Store
 from trustgraph.store.identities import number_identities
 
@@ -162,6 +163,7 @@ def _fold(connection: sa.Connection, rows: Iterable[_Row]) -> None:
     cells: dict[tuple[int, int, int], list[int]] = {}
     for (subject, observer, day, column), number in counts.items():
         cells.setdefault((subject, observer, day), [0] * len(_COUNTS))[column] += number
+    record_changes(connection, Change.MAIL, (subject for subject, _, _ in cells))
     insert_many(
         connection,
         schema.daily_count,

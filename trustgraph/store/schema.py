@@ -173,6 +173,16 @@ rating = Table(
     sqlite_with_rowid=False,
 )
 
+#: What changed of which identity since scoring last read it, numbered in order (:mod:`trustgraph.store.changes`).
+change = Table(
+    "change",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    _number("identity_id"),
+    Column("mark", BigInteger, nullable=False),
+)
+
 #: Single values: ``pruned_before`` is the day before which raw observations were folded and dropped.
 fact = Table(
     "fact",

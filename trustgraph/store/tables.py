@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from trustgraph.model import DailyCount, Endorsement, Identity
 from trustgraph.store import schema
 from trustgraph.store.bulk import insert_many, update_on_conflict
+from trustgraph.store.changes import Change, record_changes
 from trustgraph.store.engine import Store
 from trustgraph.store.identities import number_identities
 
@@ -30,6 +31,7 @@ def add_endorsements(store: Store, rows: Sequence[Endorsement], source_id: int) 
         )
         changes = {name: f"excluded.{name}" for name in ("expires_at", "depth", "amount", "source_id")}
         on_conflict = update_on_conflict(schema.certification, changes)
+        record_changes(connection, Change.CERTIFICATE, (numbers[e.subject] for e in rows))
         return insert_many(connection, schema.certification, columns, values, on_conflict=on_conflict)
 
 
@@ -41,6 +43,7 @@ def add_history(store: Store, rows: Sequence[DailyCount], source_id: int) -> int
         columns = ("identity_id", "observer_id", "day", "good", "spam", "source_id")
         changes = {name: f"excluded.{name}" for name in ("good", "spam", "source_id")}
         on_conflict = update_on_conflict(schema.reported_count, changes)
+        record_changes(connection, Change.MAIL, (numbers[c.subject] for c in rows))
         return insert_many(connection, schema.reported_count, columns, values, on_conflict=on_conflict)
 
 
