@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 def score(
     context: typer.Context,
     algorithm: Annotated[
-        str, typer.Option(help="trustgraph, endorsement-count, pagerank or history; default scoring.algorithm.")
+        str,
+        typer.Option(
+            help="trustgraph, or to compare: endorsement-count, pagerank, eigentrust, sybilrank, max-flow, "
+            "authentication, history (docs/rating.md); default scoring.algorithm."
+        ),
     ] = "",
     anchor: Annotated[
         list[str] | None, typer.Option(metavar="ID[=WEIGHT]", help="Trust anchor; may be repeated; over [anchors].")

@@ -13,7 +13,7 @@ from trustgraph.model import Identity, UnixSeconds
 class Contribution:
     """One part of a rating. ``kind``: prior, endorser, good-mail, bad-mail, blame, caution, anchor or scale.
 
-    ``name`` is the endorser's identity, the day (YYYY-MM-DD) or a word; ``amount`` is what it adds to the rating;
+    ``name`` is the endorser's or observer's identity, the day (YYYY-MM-DD) or a word; ``amount`` is what it adds to it;
     ``mass_share`` is the share of the identity's trust mass that comes from there; an anchor has some of itself.
     """
 

@@ -1,8 +1,8 @@
 """The same ratings in plain networkx and dicts: short and slow, written from the formulas and not from the fast path.
 
-:func:`graph_of` and :func:`work_out` are what people see in notebooks; :func:`rate` is the oracle of the array code.
-What each formula is for stands in :mod:`mass`, :mod:`gate`, :mod:`history`, :mod:`simple` and
-:mod:`trustgraph`. Good for a few thousand hosts.
+:func:`graph_of` and :func:`work_out` are what people see in notebooks, and the oracle of the array code; the other
+algorithms are in :mod:`reference_plain`. What each formula is for stands in :mod:`mass`, :mod:`gate`, :mod:`history`
+and :mod:`trustgraph`. Good for a few thousand hosts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
-from trustgraph.errors import NoAnchors, NotConverged, UsageError
+from trustgraph.errors import NoAnchors, NotConverged
 from trustgraph.model import Identity, IdentityKind, day_of
 from trustgraph.scoring.algorithms import Parameters
 from trustgraph.scoring.history import HistoryParameters
@@ -135,20 +135,24 @@ def grown_gate(
     able: Collection[Identity] | None = None,
     silent: Collection[Identity] = (),
 ) -> tuple[set[Identity], set[Identity]]:
-    """Those gated, and those with a voice: the anchors, ``able`` hosts that an anchor endorses, and whoever is gated.
+    """Those gated, and those with a voice.
 
-    Gated are the anchors and each host, among ``able`` if that is given, with a voice from ``quorum`` operators.
+    A voice have the core, grown from the anchors by the voices of ``quorum`` operators; and, if ``able`` is given,
+    those of them whom an anchor endorses itself and those whom ``quorum - 1`` operators of the core endorse. Gated are
+    the anchors and each host, among ``able``, with voices from ``quorum`` operators.
     """
     may = {v for v in graph if _live(graph, v) and (able is None or v in able)}
     direct = {v for v in may if able is not None and any(u in anchors for u in graph.predecessors(v))}
-    heard = set(anchors) | direct
-    gated = set(anchors)
-    while True:
-        voices = (gated | heard) - set(silent)
-        grown = {v for v in may if len(operators_behind(graph, v, voices)) >= quorum}
-        if grown <= gated:
-            return gated, voices
-        gated |= grown
+    core, grown = set(anchors), set(anchors)
+    while grown:
+        core |= grown
+        voices = (core | direct) - set(silent)
+        grown = {v for v in may if len(operators_behind(graph, v, voices)) >= quorum} - core
+    if able is None:
+        return core, voices
+    heard = core - set(silent)
+    voices |= {v for v in may if len(operators_behind(graph, v, heard)) >= max(1, quorum - 1)} - set(silent)
+    return core | {v for v in may if len(operators_behind(graph, v, voices)) >= quorum}, voices
 
 
 def observer_trust(graph: Graph, trust: Weights) -> Ratings:
@@ -186,6 +190,43 @@ def weigh_evidence(snapshot: Snapshot, trust: Weights, p: HistoryParameters) -> 
     }
 
 
+def weigh_hearsay(
+    snapshot: Snapshot, graph: Graph, anchors: Weights, weight: Weights, p: HistoryParameters
+) -> dict[Identity, Evidence]:
+    """R and S of :mod:`hearsay` for every identity: each operator's reports by themselves, then the limits."""
+    first_hand, trust = observer_trust(graph, anchors), observer_trust(graph, weight)
+    by_operator: dict[str, Ratings] = defaultdict(dict)
+    for node, t in trust.items():
+        if t > 0 and first_hand[node] == 0:
+            by_operator[_reporting_operator(graph, node, weight)][node] = t
+    told: dict[Identity, list[Evidence]] = defaultdict(list)
+    for observers in by_operator.values():
+        heard = {node: observers.get(node, 0.0) for node in graph}
+        for subject, e in weigh_evidence(snapshot, heard, p).items():
+            told[subject].append(Evidence(min(e.good, p.hearsay_good), min(e.bad, p.hearsay_bad), e.messages))
+    return {
+        subject: Evidence(
+            good=min(fsum(e.good for e in each), p.hearsay_good_in_all),
+            bad=fsum(e.bad for e in each),
+            messages=sum(e.messages for e in each),
+        )
+        for subject, each in told.items()
+    }
+
+
+def _reporting_operator(graph: Graph, node: Identity, weight: Weights) -> str:
+    """Of the most trusted identity of the host that a HELO name names, of equals the first; else its own."""
+    if node.kind == IdentityKind.HELO:
+        keys = [k for k in graph if graph.nodes[k]["host"] == node.value and weight.get(k, 0.0) > 0]
+        if keys:
+            return _operator(graph, min(keys, key=lambda k: (-weight[k], k)))
+    return _operator(graph, node)
+
+
+def _added(a: Evidence, b: Evidence) -> Evidence:
+    return Evidence(a.good + b.good, a.bad + b.bad, a.messages + b.messages)
+
+
 def _decay(snapshot: Snapshot, day: int, p: HistoryParameters) -> float:
     return float(0.5 ** ((day_of(snapshot.reference_time) - day) / p.half_life_days))
 
@@ -204,12 +245,14 @@ def work_out(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Workings:
     gated, voices = grown_gate(graph, anchors, p.quorum, able, disqualified)
     full = p.full_mass * typical or 1.0
     weight = {v: min(1.0, mass[v] / full) for v in voices} | dict(anchors)
-    evidence = defaultdict(Evidence, weigh_evidence(snapshot, observer_trust(graph, weight), p.history))
+    told = weigh_hearsay(snapshot, graph, anchors, weight, p.history)
+    evidence = {v: _added(seen.get(v, Evidence()), told.get(v, Evidence())) for v in graph}
     vouched = {v: _vouched(graph, v, voices, weight, p) if v in gated else 0.0 for v in graph}
     endorsement = {v: min(p.endorsement_limit, p.endorsement_limit * anchors.get(v, 0.0) + vouched[v]) for v in graph}
     blame = {v: fsum(min(p.blame * evidence[x].bad, p.blame_limit) for x in graph.successors(v)) for v in graph}
     rating = {v: _lower_bound(p, endorsement[v] + evidence[v].good, evidence[v].bad + blame[v]) for v in graph}
-    return Workings(disqualified, mass, typical, gated, weight, dict(evidence), endorsement, blame, rating)
+    rating |= {v: min(rating[v], _lower_bound(p, seen[v].good, seen[v].bad)) for v in disqualified}
+    return Workings(disqualified, mass, typical, gated, weight, evidence, endorsement, blame, rating)
 
 
 def _vouched(graph: Graph, v: Identity, voices: Collection[Identity], weight: Weights, p: Parameters) -> float:
@@ -227,40 +270,3 @@ def _lower_bound(p: Parameters, good: float, bad: float) -> float:
     n = p.prior_good + p.prior_bad + good + bad
     mean = (p.prior_good + good) / n
     return max(0.0, mean - p.caution * sqrt(mean * (1.0 - mean) / (n + 1.0)))
-
-
-def _endorsement_count(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Ratings:
-    graph = graph_of(snapshot)
-    gated, _ = grown_gate(graph, known_anchors(graph, anchors), p.quorum)
-    count = {v: len(operators_behind(graph, v, gated)) for v in graph}
-    return {v: c / (c + p.quorum) for v, c in count.items()}
-
-
-def _pagerank(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Ratings:
-    graph = graph_of(snapshot)
-    known = known_anchors(graph, anchors)
-    mass = trust_mass(graph, known, p.damping)
-    typical = typical_mass(mass, known) or 1.0
-    return {v: x / (x + typical) for v, x in mass.items()}
-
-
-def _history(snapshot: Snapshot, anchors: Weights, p: Parameters) -> Ratings:
-    graph, prior = graph_of(snapshot), p.prior_good + p.prior_bad
-    trust = observer_trust(graph, known_anchors(graph, anchors))
-    evidence = defaultdict(Evidence, weigh_evidence(snapshot, trust, p.history))
-    return {v: (p.prior_good + evidence[v].good) / (prior + evidence[v].good + evidence[v].bad) for v in graph}
-
-
-_ALGORITHMS = {
-    "trustgraph": lambda snapshot, anchors, p: work_out(snapshot, anchors, p).rating,
-    "endorsement-count": _endorsement_count,
-    "pagerank": _pagerank,
-    "history": _history,
-}
-
-
-def rate(algorithm: str, snapshot: Snapshot, anchors: Weights, parameters: Parameters) -> Ratings:
-    """Ratings of all identities by the algorithm of that name; raises as the fast path does."""
-    if algorithm not in _ALGORITHMS:
-        raise UsageError(f"the reference has no algorithm {algorithm!r}; it has {', '.join(_ALGORITHMS)}")
-    return _ALGORITHMS[algorithm](snapshot, anchors, parameters)

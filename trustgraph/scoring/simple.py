@@ -45,7 +45,9 @@ class EndorsementCount:
 
 
 class Pagerank:
-    """Trust mass alone: rating = x / (x + typical mass), so that a typical host rates one half.
+    """Trust mass alone: rating = x / (x + floor), so that the least mass the default asks for rates one half.
+
+    floor = mass_floor * typical mass; against the typical host itself nine in ten honest hosts would not stand.
 
     x is personalised PageRank from the anchors (:mod:`mass`, which has cost and guarantee).
     """
@@ -55,11 +57,11 @@ class Pagerank:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self.mass = trust_mass(problem.network, problem.preference, problem.parameters.damping)
-        self.typical = typical_mass(self.mass.mass, problem.anchors) or 1.0
+        self.half = problem.parameters.mass_floor * typical_mass(self.mass.mass, problem.anchors) or 1.0
 
     def scores(self) -> Scores:
         """Ratings of all identities."""
-        rating = self.mass.mass / (self.mass.mass + self.typical)
+        rating = self.mass.mass / (self.mass.mass + self.half)
         degree = np.diff(self._problem.network.start)
         return Scores(rating, rating.copy(), degree, degree, self.mass.iterations)
 
@@ -67,7 +69,7 @@ class Pagerank:
         """The anchor's own share and each endorser's flow, scaled alike."""
         network, damping = self._problem.network, self._problem.parameters.damping
         mass = self.mass.mass
-        scale = 1.0 / (mass[position] + self.typical)
+        scale = 1.0 / (mass[position] + self.half)
         parts = []
         own = (1.0 - damping) * self._problem.preference[position]
         if own:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from trustgraph.cli import run
+from trustgraph.scoring.registry import ALGORITHMS
 
 A, B, C, D, E = (f"openpgp:{letter * 40}" for letter in "abcde")
 
@@ -73,7 +74,7 @@ def test_rating_shows_who_stands_and_who_does_not(scored: Run) -> None:
     assert {"identity", "host", "rating", "confidence", "sample_size", "generated_at", "expires_at"} <= good.keys()
 
 
-@pytest.mark.parametrize("algorithm", ["trustgraph", "endorsement-count", "pagerank", "history"])
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
 def test_explanations_add_up_for_every_algorithm(scored: Run, algorithm: str) -> None:
     anchors = [part for x in (A, B, C) for part in ("--anchor", x)]
     scored("score", "--at", "2026-11-01", "--algorithm", algorithm, *anchors)
