@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: ``python -m tests.benchmarks [ingest] [scoring] [keys] [gate]``."""
+"""All benchmarks, or those named: ``python -m tests.benchmarks [ingest] [scoring] [keys] [gate] [sybils]``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import gate, ingest, keys, scoring
+from tests.benchmarks import gate, ingest, keys, scoring, sybils
+from trustgraph.errors import UsageError
 
-BENCHMARKS = {"ingest": ingest.run, "keys": keys.run, "scoring": scoring.run, "gate": gate.run}
+BENCHMARKS = {
+    "ingest": ingest.run,
+    "keys": keys.run,
+    "scoring": scoring.run,
+    "gate": gate.run,
+    "sybils": sybils.run,
+}
 
 
 def main() -> None:
@@ -18,4 +25,7 @@ def main() -> None:
             BENCHMARKS[name](Path(directory))
 
 
-main()
+try:
+    main()
+except UsageError as error:
+    sys.exit(str(error))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from trustgraph.errors import NoAnchors
 from trustgraph.model import Identity, IdentityKind
@@ -24,23 +25,24 @@ from trustgraph.scoring.snapshot import Flags, Floats, Ints, Snapshot
 class Parameters:
     """What the operator may turn; units in the names.
 
-    ``quorum``: independent gated endorsers needed. ``accept``, ``refuse``: ratings at which a host stands and falls.
-    ``damping``: share of trust mass passed on at each endorsement. ``mass_floor``: share of the typical trust mass a
-    host needs. ``prior_good``, ``prior_bad``: evidence everybody starts with. ``endorsement``: what one full
-    endorsement weighs as good evidence, ``endorsement_limit``: what all weigh at most. ``blame``: share of a host's bad
-    evidence charged to each endorser, ``blame_limit``: at most that much for each endorsed host. ``caution``: standard
-    deviations that a rating stays below its mean.
+    ``quorum``: independent endorsers with a voice needed. ``accept``, ``refuse``: ratings at which a host stands and
+    falls. ``damping``: share of trust mass passed on at each endorsement. ``mass_floor``: share of the typical trust
+    mass a host needs to be gated or have a voice; ``full_mass``: share from which on its endorsement weighs full.
+    ``prior_good``, ``prior_bad``: evidence everybody starts with. ``endorsement``: what one full endorsement weighs as
+    good evidence, ``endorsement_limit``: what all weigh at most. ``blame``: share of a host's bad evidence charged to
+    each endorser, ``blame_limit``: at most that much for each endorsed host. ``caution``: standard deviations that a
+    rating stays below its mean.
     """
 
     quorum: int = 3
     accept: float = 0.5
     refuse: float = 0.1
-    damping: float = 0.5
-    mass_floor: float = 0.01
-    full_mass: float = 0.04
+    damping: float = 0.7
+    mass_floor: float = 0.03
+    full_mass: float = 1.0
     prior_good: float = 12.0
     prior_bad: float = 48.0
-    endorsement: float = 25.0
+    endorsement: float = 44.0
     endorsement_limit: float = 80.0
     blame: float = 0.05
     blame_limit: float = 5.0
@@ -68,18 +70,20 @@ class Problem:
         return np.asarray(self.anchor_weight / self.anchor_weight.sum())
 
 
-def pose(snapshot: Snapshot, anchors: Mapping[Identity, float], parameters: Parameters) -> Problem:
-    """The problem that algorithms solve.
+def pose(
+    snapshot: Snapshot, anchors: Mapping[Identity, float], parameters: Parameters, *, network: Network | None = None
+) -> Problem:
+    """The problem that algorithms solve; ``network`` is that of the snapshot, if it has been built already.
 
     An anchor whose key is dead is none. Raises :class:`NoAnchors` when no anchor given is known and live: no symmetric
     reputation is sybil-proof.
     """
-    network = build_network(snapshot)
-    position = {name: i for i, name in enumerate(snapshot.identity_name)}
-    weight = np.zeros(len(position))
+    network = build_network(snapshot) if network is None else network
+    weight = np.zeros(len(snapshot.identity_name))
     for anchor, value in anchors.items():
-        if anchor in position and network.live[position[anchor]]:
-            weight[position[anchor]] = value
+        position = snapshot.position_of(anchor)
+        if position is not None and network.live[position]:
+            weight[position] = value
     if not weight.any():
         given = f"none of the {len(anchors)} given is a live key in the store" if anchors else "none is given"
         raise NoAnchors(
@@ -119,14 +123,28 @@ def observer_trust(problem: Problem, trust: Floats) -> Floats:
 
     A log names its observer by FQDN; who may speak for it is whoever holds a trusted key for that name.
     """
-    names, hosts = problem.snapshot.identity_name, problem.snapshot.identity_host
-    result = trust.copy()
-    best: dict[str, float] = {}
-    for i in np.flatnonzero(trust > 0):
-        if hosts[i]:
-            best[hosts[i]] = max(best.get(hosts[i], 0.0), float(trust[i]))
-    for i in np.unique(problem.snapshot.count_observer):
-        kind, _, host = names[i].partition(":")
-        if kind == IdentityKind.HELO:
-            result[i] = max(result[i], best.get(host, 0.0))
+    helo, observer = _named_observers(problem)
+    result, best = trust.copy(), np.zeros(len(helo))
+    np.maximum.at(best, observer[observer >= 0], trust[observer >= 0])
+    result[helo] = np.maximum(result[helo], best)
     return result
+
+
+def observers_operators(problem: Problem, trust: Floats) -> Ints:
+    """Codes of the operators of identities as observers: for ``helo:<fqdn>`` that of its host's most trusted key."""
+    helo, observer = _named_observers(problem)
+    result = problem.network.operator.copy()
+    speaking = np.flatnonzero((observer >= 0) & (trust > 0))
+    # The most trusted is assigned last, and of equals the first.
+    speaking = speaking[np.lexsort((-speaking, trust[speaking]))]
+    result[np.asarray(helo, dtype=np.int64)[observer[speaking]]] = problem.network.operator[speaking]
+    return result
+
+
+def _named_observers(problem: Problem) -> tuple[list[int], Ints]:
+    """Observers that are HELO names, and for each identity the place among these of its host, or -1."""
+    snapshot = problem.snapshot
+    seen = np.flatnonzero(np.bincount(snapshot.count_observer, minlength=len(snapshot.identity_name)))
+    helo = [int(i) for i in seen if snapshot.identity_name[i].startswith(f"{IdentityKind.HELO}:")]
+    hosts = pd.Index([snapshot.identity_name[i].partition(":")[2] for i in helo], dtype=object)
+    return helo, hosts.get_indexer(pd.Index(snapshot.identity_host, dtype=object)).astype(np.int64)

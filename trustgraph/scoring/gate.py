@@ -1,13 +1,18 @@
 """Who is vouched for by enough of those who are, beginning with the anchors.
 
 A host is gated when its trust mass reaches the floor and at least ``quorum`` operators endorse it, each with a host
-that has a voice. Those who have a voice are the anchors, whom an anchor endorses itself, and whoever is gated. The set
-is grown from the anchors until nobody is added. It is not the largest set that supports itself: that one would let the
-members of a ring be each other's quorum as soon as one careless signature gives them mass (invariant 2). The quorum
-keeps out whom one endorser fed, the mass keeps out what a few of them can feed (invariants 3 and 4), and an operator
-has one vote however many hosts it has (invariant 5).
+that has a voice. A voice have the core and those next to it, given mass. The core grows from the anchors: those whom an
+anchor endorses itself have a voice, whoever has a quorum of voices joins, until nobody is added. Next to it is who is
+one endorsement short: ``quorum - 1`` operators of the core endorse it. Such a host's voice counts for others at the
+gate, but makes no further voices.
 
-Cost: a pass over the edges a round; a round for each step of distance from the anchors.
+This is not the largest set that supports itself: that one would let the members of a ring be each other's quorum as
+soon as one careless signature gives them mass. Here every voice inside a ring has an endorsement of its own from
+outside, so with fewer than ``quorum`` endorsements into the ring, whoever made them, no member has a quorum (invariant
+2): it has at most those made to itself and one voice for each made to another. With more, the mass bounds how many pass
+(invariants 3 and 4). An operator has one vote however many hosts it has (invariant 5).
+
+Cost: a few passes over the edges, and a light one for each step of distance from the anchors.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from trustgraph.scoring.gather import in_threads, row_blocks
 from trustgraph.scoring.network import Network
 from trustgraph.scoring.snapshot import Flags, Ints
 
@@ -42,15 +48,25 @@ class Votes:
 
 
 def group_votes(network: Network) -> Votes:
-    """One operator, one vote: number the distinct (subject, operator of the endorser)."""
-    operator = network.operator[network.endorser]
-    width = int(operator.max()) + 1 if len(operator) else 1
-    edges = sparse.csr_array((np.arange(len(operator)), operator, network.start), shape=(network.size, width))
-    edges.sort_indices()
-    fresh = np.ones(len(operator), dtype=np.bool_)
-    fresh[1:] = (network.subject[1:] != network.subject[:-1]) | (edges.indices[1:] != edges.indices[:-1])
-    group = np.empty(len(operator), dtype=np.int64)
-    group[edges.data] = np.cumsum(fresh) - 1
+    """One operator, one vote: number the distinct (subject, operator of the endorser), by both."""
+    order = np.empty(len(network.endorser), dtype=np.int32)  # of the edges, by subject and operator
+    fresh = np.empty(len(order), dtype=np.bool_)
+
+    def one(rows: slice) -> None:
+        first, last = network.start[rows.start], network.start[rows.stop]
+        operator = network.operator[network.endorser[first:last]]
+        start = network.start[rows.start : rows.stop + 1] - first
+        parts = (np.arange(first, last, dtype=np.int32), operator, start)
+        edges = sparse.csr_array(parts, shape=(rows.stop - rows.start, int(operator.max(initial=0)) + 1))
+        edges.sort_indices()
+        order[first:last] = edges.data
+        fresh[first + 1 : last] = edges.indices[1:] != edges.indices[:-1]
+        fresh[first + start[:-1][np.diff(start) > 0]] = True
+
+    with in_threads(row_blocks(network)) as each:
+        each(one)
+    group = np.empty(len(order), dtype=np.int32)
+    group[order] = np.cumsum(fresh, dtype=np.int32) - 1
     return Votes(group, network.subject[fresh])
 
 
@@ -59,6 +75,27 @@ def count_votes(network: Network, votes: Votes, trusted: Flags) -> Ints:
     voted = np.zeros(len(votes.subject), dtype=np.bool_)
     voted[votes.group[trusted[network.endorser]]] = True
     return np.bincount(votes.subject[voted], minlength=network.size)
+
+
+class Tally:
+    """Votes of voices that only ever become more: each is counted when it comes."""
+
+    def __init__(self, network: Network, votes: Votes) -> None:
+        self._network, self._votes = network, votes
+        self._heard = np.zeros(network.size, dtype=np.bool_)
+        self._voted = np.zeros(len(votes.subject), dtype=np.bool_)
+        self._endorsers: Ints = np.zeros(network.size, dtype=np.int64)
+
+    def with_voices(self, voices: Flags) -> Ints:
+        """What :func:`count_votes` gives for ``voices``, who include all that were given before."""
+        new = voices & ~self._heard
+        self._heard = voices.copy()
+        voting = np.zeros(len(self._voted), dtype=np.bool_)
+        voting[self._votes.group[new[self._network.endorser]]] = True
+        voting &= ~self._voted
+        self._voted |= voting
+        self._endorsers = self._endorsers + np.bincount(self._votes.subject[voting], minlength=self._network.size)
+        return self._endorsers
 
 
 def grow_gate(
@@ -70,23 +107,29 @@ def grow_gate(
     able: Flags | None = None,
     barred: Flags | None = None,
 ) -> Gate:
-    """The smallest set that has the live anchors and every live, able host with a quorum of voices.
+    """The live anchors and every live, able host with a quorum of voices.
 
-    ``able``: who may be gated at all, and whom an anchor's own endorsement gives a voice; by default everybody may, and
-    only gated hosts have one. ``barred``: whose endorsements do not count.
+    ``able``: who may be gated at all, and have a voice without being of the core; by default everybody may, and only
+    the core has one. ``barred``: whose endorsements do not count.
     """
     anchors = anchors & network.live
     may = network.live if able is None else able & network.live
     heard = anchors if able is None else anchors | (may & _endorsed_by(network, anchors))
     silent = np.zeros(network.size, dtype=np.bool_) if barred is None else barred
-    gated = anchors
+    core, tally = anchors, Tally(network, votes)
     while True:
-        voices = (gated | heard) & ~silent
-        endorsers = count_votes(network, votes, voices)
-        grown = gated | (may & (endorsers >= quorum))
-        if np.array_equal(grown, gated):
-            return Gate(gated, voices, endorsers)
-        gated = grown
+        voices = (core | heard) & ~silent
+        endorsers = tally.with_voices(voices)
+        grown = core | (may & (endorsers >= quorum))
+        if np.array_equal(grown, core):
+            break
+        core = grown
+    if able is None:
+        return Gate(core, voices, endorsers)
+    near = may & (count_votes(network, votes, core & ~silent) >= max(quorum - 1, 1))
+    voices |= near & ~silent
+    endorsers = tally.with_voices(voices)
+    return Gate(core | (may & (endorsers >= quorum)), voices, endorsers)
 
 
 def _endorsed_by(network: Network, endorsers: Flags) -> Flags:

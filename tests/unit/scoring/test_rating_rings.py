@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.scoring.worlds import Cert, Count, Member, World, checked, key, member, parameters, ratings, worlds
+from trustgraph.lab.grafting import Attack, Placement, graft
+from trustgraph.lab.realgraphs import Graph
 from trustgraph.model import Identity
-from trustgraph.scoring.algorithms import Parameters
+from trustgraph.scoring.algorithms import Parameters, pose
 from trustgraph.scoring.mass import typical_mass
 from trustgraph.scoring.registry import ALGORITHMS
 from trustgraph.scoring.trustgraph import Trustgraph
@@ -97,31 +99,49 @@ def test_invariant_3_a_ring_changes_no_rating_outside_and_lifts_none_inside(
     assert max(after[m.name] for m in people) < ACCEPT
 
 
-def gated_in_ring(size: int, attacks: int) -> tuple[int, float]:
-    """Ring members in the gate, and the bound: mass that enters / (1 - damping) / mass that the gate asks for."""
-    world = village(8)
-    people = [member(1_000 + i) for i in range(size)]
+@checked(60)
+@given(worlds(), parameters(), st.data())
+def test_invariant_2_with_fewer_than_quorum_endorsements_into_a_ring_nobody_in_it_passes_the_gate(
+    world: World, p: Parameters, data: st.DataObject
+) -> None:
+    # Whoever made them, anchors as well, and whichever members got them; behind them is a clique.
+    people = [member(900 + i) for i in range(5)]
     names = [m.name for m in people]
-    # Each endorses the next four: a clique would not fit in memory.
-    certs = [Cert(u, names[(i + step) % size]) for i, u in enumerate(names) for step in range(1, 5)]
-    bought = [Cert(key(1 + i % 8), names[i]) for i in range(attacks)]
-    problem = world.plus(members=people, certs=certs + bought).problem()
-    solved, p, network = Trustgraph(problem), problem.parameters, problem.network
-    inside = np.isin(problem.snapshot.identity_name, names)
-    mass = solved.mass.mass
-    payers = network.endorser[inside[network.subject] & ~inside[network.endorser]]
-    inflow = float((p.damping * mass[payers] / network.out_degree[payers]).sum())
-    least = p.mass_floor * typical_mass(mass, problem.anchors)
-    return int((inside & solved.gate.gated).sum()), inflow / (1.0 - p.damping) / least
+    bought = st.tuples(st.sampled_from([m.name for m in world.members]), st.sampled_from(names))
+    certs = [Cert(*pair) for pair in data.draw(st.lists(bought, max_size=p.quorum - 1))]
+    problem = world.plus(members=people, certs=certs + clique(names)).problem(replace(p, mass_floor=0.0))
+    gated = Trustgraph(problem).gate.gated
+    assert not gated[np.isin(problem.snapshot.identity_name, names)].any()
 
 
-@pytest.mark.parametrize("attacks", [1, 3, 8])
-def test_invariant_4_what_a_ring_gains_is_bounded_by_the_mass_that_enters_it_and_not_by_its_size(attacks: int) -> None:
+#: A village as in :func:`village`, host 0 being the one that endorses most.
+_PAIRS = np.array([(u, v) for u in range(12) for v in range(1, 12) if u != v])
+VILLAGE = Graph(12, _PAIRS[:, 0], _PAIRS[:, 1])
+
+
+def ring_in_village(size: int, edges: int) -> tuple[int, int, float]:
+    """Ring members that pass the gate, and that are accepted; and c: how many one endorsement can feed at most."""
+    attack = Attack(edges, sybils=size, reach=4, camouflage=0, placement=Placement.CONCENTRATED, each=4)
+    attacked = graft(VILLAGE, attack, seed=1, anchors=1)
+    problem = pose(attacked.snapshot, attacked.anchors, Parameters())
+    solved, p = Trustgraph(problem), problem.parameters
+    honest = ~attacked.sybil
+    carried = (solved.mass.mass / np.maximum(problem.network.out_degree, 1))[honest].max()
+    c = p.damping / (1.0 - p.damping) * carried / (p.mass_floor * typical_mass(solved.mass.mass, problem.anchors))
+    gated = int(solved.gate.gated[attacked.sybil].sum())
+    return gated, int((solved.scores().rating[attacked.sybil] >= p.accept).sum()), float(c)
+
+
+@pytest.mark.parametrize("edges", [1, 2, 4, 8])
+def test_invariant_4_bought_endorsements_feed_a_bounded_number_however_large_the_ring(edges: int) -> None:
     # Mass is never made: what enters stays for 1 / (1 - a) steps, and every gated member holds the floor of it.
-    found = [gated_in_ring(size, attacks) for size in (10, 100, 1_000, 4_000)]
-    assert all(gated <= bound for gated, bound in found)
-    assert [gated for gated, _ in found[2:]] == [found[1][0]] * 2
-    assert [bound for _, bound in found] == pytest.approx([found[0][1]] * 4)
+    found = {size: ring_in_village(size, edges) for size in (10, 100, 1_000, 10_000, 100_000)}
+    assert all(accepted <= gated <= c * edges for gated, accepted, c in found.values())
+    assert len({(gated, accepted) for size, (gated, accepted, _) in found.items() if size > 10}) == 1
+    gated, accepted, c = found[100_000]
+    assert c < 100
+    assert (gated > 0) == (edges >= Parameters().quorum)
+    assert accepted <= gated
 
 
 @checked(60)
