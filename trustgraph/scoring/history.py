@@ -26,13 +26,18 @@ from trustgraph.scoring.snapshot import Floats, Ints, Snapshot
 class HistoryParameters:
     """``cap``: good mails a day that count. ``penalty``: what one bad mail weighs. ``tolerance``: bad mails forgiven
     for each good one, per observer and day. ``half_life_days``: after how many days evidence weighs half.
-    ``unknown_weight``: what a mail of unknown outcome counts as good."""
+    ``unknown_weight``: what a mail of unknown outcome counts as good. ``hearsay_good``, ``hearsay_bad``: what the
+    reports of one operator weigh at most as either evidence (:mod:`hearsay`), ``hearsay_good_in_all``: of all of them.
+    """
 
     cap: float = 5.0
     penalty: float = 6.0
     tolerance: float = 0.01
     half_life_days: float = 30.0
     unknown_weight: float = 0.0
+    hearsay_good: float = 16.0
+    hearsay_good_in_all: float = 40.0
+    hearsay_bad: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +61,49 @@ class History:
 def weigh_history(snapshot: Snapshot, observer_trust: Floats, parameters: HistoryParameters) -> History:
     """Evidence for every subject, given each identity's trust as an observer in [0, 1]."""
     size = len(snapshot.identity_number)
+    days = evidence_by_day(snapshot, observer_trust, snapshot.count_subject, parameters)
+    return History(
+        *(days.group, days.day, days.good, days.bad),
+        good_of=np.bincount(days.group, days.good, minlength=size).astype(np.float64),
+        bad_of=np.bincount(days.group, days.bad, minlength=size).astype(np.float64),
+        messages_of=np.bincount(days.group, days.messages, minlength=size).astype(np.int64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """One row a (group, day), sorted so: weights of evidence after cap, penalty and decay, and the messages behind."""
+
+    group: Ints
+    day: Ints
+    good: Floats
+    bad: Floats
+    messages: Ints
+
+
+def evidence_by_day(snapshot: Snapshot, observer_trust: Floats, group: Ints, parameters: HistoryParameters) -> Days:
+    """r and s of each group and day; ``group`` has a number for each row of the daily counts."""
     trust = observer_trust[snapshot.count_observer]
     seen = trust > 0
-    trust, subject, day = trust[seen], snapshot.count_subject[seen], snapshot.count_day[seen]
+    trust, group, day = trust[seen], group[seen], snapshot.count_day[seen]
     plain_good, bad, unknown = (c[seen] for c in (snapshot.count_good, snapshot.count_bad, snapshot.count_unknown))
     good = plain_good + parameters.unknown_weight * unknown
-    order = np.lexsort((day, subject))
-    subject, day = subject[order], day[order]
+    order = np.lexsort((day, group))
+    group, day = group[order], day[order]
     fresh = np.ones(len(order), dtype=np.bool_)
-    fresh[1:] = (subject[1:] != subject[:-1]) | (day[1:] != day[:-1])
+    fresh[1:] = (group[1:] != group[:-1]) | (day[1:] != day[:-1])
     cell = np.cumsum(fresh) - 1
     cells = int(fresh.sum())
     decay = 0.5 ** ((day_of(snapshot.reference_time) - day[fresh]) / parameters.half_life_days)
     good_a_day = np.bincount(cell, (trust * good)[order], minlength=cells)
     excess = np.maximum(bad - parameters.tolerance * good, 0.0)
     bad_a_day = np.bincount(cell, (trust * excess)[order], minlength=cells)
-    r = np.minimum(good_a_day, parameters.cap) * decay
-    s = parameters.penalty * bad_a_day * decay
-    messages = np.bincount(subject, (plain_good + bad + unknown)[order], minlength=size)
-    return History(
-        *(subject[fresh], day[fresh], r, s),
-        good_of=np.bincount(subject[fresh], r, minlength=size).astype(np.float64),
-        bad_of=np.bincount(subject[fresh], s, minlength=size).astype(np.float64),
-        messages_of=messages.astype(np.int64),
+    messages = np.bincount(cell, (plain_good + bad + unknown)[order], minlength=cells)
+    return Days(
+        *(group[fresh], day[fresh]),
+        good=np.minimum(good_a_day, parameters.cap) * decay,
+        bad=parameters.penalty * bad_a_day * decay,
+        messages=messages.astype(np.int64),
     )
 
 

@@ -143,7 +143,7 @@ def test_invariant_10_no_damping_no_mass(damping: float, certs: tuple[Cert, ...]
         trust_mass(problem.network, problem.preference, damping)
 
 
-@pytest.mark.parametrize("algorithm", ["trustgraph", "pagerank"])
+@pytest.mark.parametrize("algorithm", ["trustgraph", "pagerank", "eigentrust", "max-flow"])
 def test_invariant_10_no_algorithm_hides_it(algorithm: str) -> None:
     world = two_hosts(Cert(key(0), key(1)), Cert(key(1), key(0)))
     with pytest.raises(NotConverged):

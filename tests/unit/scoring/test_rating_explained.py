@@ -64,7 +64,10 @@ def test_an_explanation_adds_up_without_rounding_on_the_way() -> None:
     assert explanation.total == 1.0
 
 
-@pytest.mark.parametrize("name", ["trustgraph", "endorsement-count", "pagerank", "history"])
+@pytest.mark.parametrize(
+    "name",
+    ["trustgraph", "endorsement-count", "pagerank", "eigentrust", "sybilrank", "max-flow", "authentication", "history"],
+)
 def test_an_algorithm_has_its_name(name: str) -> None:
     assert algorithm_named(name) is ALGORITHMS[name]
 

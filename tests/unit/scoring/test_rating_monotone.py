@@ -7,7 +7,8 @@ goes with it.
 Endorsements: ``endorsement-count`` promises it for everybody. Trust mass is a budget, so an endorsement takes from
 those whom its endorser endorsed before, though never from its subject. While the masses stay the gate only grows, and
 an endorser that has not endorsed anybody yet takes from nobody. ``pagerank`` rates relative to the typical host, which
-an endorsement moves: it promises nothing.
+an endorsement moves: it promises nothing. Neither do ``eigentrust``, ``sybilrank`` and ``max-flow``, for the same
+reason or because units of flow are scarce.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from trustgraph.model import SECONDS_PER_DAY, Identity, UnixSeconds, day_of
 from trustgraph.scoring.algorithms import Parameters, Problem, pose
+from trustgraph.scoring.history import HistoryParameters
 from trustgraph.scoring.registry import ALGORITHMS
 from trustgraph.scoring.snapshot import NEVER, Snapshot
 
@@ -267,7 +268,8 @@ def parameters() -> st.SearchStrategy[Parameters]:
     """Policies with which small worlds reach every branch: a quorum of 3 is rare among ten hosts."""
     return st.sampled_from(
         [
-            Parameters(quorum=quorum, damping=damping, mass_floor=mass_floor, full_mass=full_mass)
+            Parameters(quorum=quorum, damping=damping, mass_floor=mass_floor, full_mass=full_mass, history=history)
+            for history in (HistoryParameters(), HistoryParameters(hearsay_good=3.0, hearsay_good_in_all=4.0))
             for quorum in (1, 2, 3)
             for damping in (0.3, 0.5, 0.85)
             for mass_floor in (0.02, 0.3, 0.9)
