@@ -13,7 +13,8 @@ key absent                              reject              as none             
 policy (the header alone is signed)     reject              as none                                550 5.7.0
 pass, accepted                          accept              accept
 pass, probation or unrated              reject              accept tagged within the allowance     550 5.7.1, 451 4.7.1
-pass, refused                           reject              reject                                 550 5.7.1
+pass, refused, or not accepted while    reject              reject                                 550 5.7.1
+another identity of it is refused
 none, the client seen to sign           reject              reject                                 550 5.7.0
 none, never seen to sign                reject              by the other identities' standing      550 5.7.0
 ======================================  ==================  =====================================  ===================
@@ -151,8 +152,10 @@ def _by_standing(evidence: Evidence, policy: Policy, profile: Profile, now: Unix
         return _decision(Verdict.REJECT, "no-standing", standing)
     if standing is Standing.ACCEPTED:
         return _decision(Verdict.ACCEPT, "accepted", standing)
-    if standing is Standing.REFUSED:
-        return _decision(Verdict.REJECT, "refused", standing)
+    # A new key of a domain or an address that is known to be bad is no newcomer.
+    others = [standing_under(one, policy, now) for one in evidence.others]
+    if Standing.REFUSED in (standing, *others):
+        return _decision(Verdict.REJECT, "refused", Standing.REFUSED)
     if profile == "strict":
         return _decision(Verdict.REJECT, "no-standing", standing)
     if not evidence.allowance_left:

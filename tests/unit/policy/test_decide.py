@@ -54,6 +54,16 @@ ROWS = [
         "accept newcomer",
     ),
     ("refused", signed(0.05, allowance_left=True), *2 * ["reject 550 5.7.1 refused"]),
+    (
+        "a newcomer of a domain that is refused",
+        signed(0.3, allowance_left=True, others=(rated(0.05, "dkim:peer.example"),)),
+        *2 * ["reject 550 5.7.1 refused"],
+    ),
+    (
+        "accepted, although another identity is refused",
+        signed(0.9, others=(rated(0.05, "dkim:peer.example"),)),
+        *2 * ["accept accepted"],
+    ),
     ("pass by nobody", Evidence(Result.PASS), *2 * ["reject 550 5.7.1 no-standing"]),
     ("none", found(Result.NONE), "reject 550 5.7.0 unsigned", "accept unsigned-unrated"),
     (
