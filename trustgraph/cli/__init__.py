@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from trustgraph import __version__
-from trustgraph.cli import database, ingest, key, message, milter, policy, queue, rating, report, world
+from trustgraph.cli import database, ingest, key, lab, message, milter, policy, queue, rating, report, world
 from trustgraph.cli.context import Shared
 from trustgraph.cli.output import note
 from trustgraph.errors import NoInput, TrustgraphError
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(report.app, name="report")
 app.add_typer(key.app, name="key")
+app.add_typer(lab.app, name="lab")
 app.add_typer(policy.app, name="policy")
 app.add_typer(queue.app, name="queue")
 app.add_typer(database.app, name="db")
