@@ -13,7 +13,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from trustgraph.model import Standing
+from trustgraph.model import SECONDS_PER_DAY, Standing, to_rfc3339
 
 #: Okabe and Ito 2008: told apart with any of the common colour blindnesses; each standing has a marker too.
 COLOURS: Mapping[str, str] = {
@@ -68,6 +68,12 @@ def legend(axes: Axes, handles: Sequence[Artist] | None = None, *, beside: bool 
         shown.set_bbox_to_anchor((1.0, 1.0))
     for text in shown.get_texts():
         plain(text)
+
+
+def date_axis(axes: Axes, first_day: int, last_day: int) -> None:
+    """A few dates along the horizontal axis, whose unit is days since 1970."""
+    ticks = list(range(first_day, last_day + 1, max(-(-(last_day - first_day) // 4), 1)))
+    axes.set_xticks(ticks, [to_rfc3339(day * SECONDS_PER_DAY)[:10] for day in ticks])
 
 
 def to_png(figure: Figure, *, dots_per_inch: int = 100) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
 
 import numpy as np
 
@@ -11,19 +13,31 @@ from trustgraph.model import day_of
 from trustgraph.reports import plots
 from trustgraph.reports.evidence import Evidence
 from trustgraph.reports.findings import Finding, FindingKind
+from trustgraph.reports.shown import shown
 from trustgraph.scoring.snapshot import Flags, Floats, Ints, Texts
 
+#: Characters of a caption in a notebook.
+MAX_CAPTION = 1_000
 #: Bounds of what is drawn.
 MAX_DAYS, MAX_SERIES, MAX_NODES, MAX_FOUND_NODES, MAX_NAMED = 60, 6, 150, 70, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG, its title and how to read it."""
+    """A PNG, its title and how to read it. A notebook shows it with its caption beneath."""
 
     title: str
     caption: str
-    png: bytes
+    png: bytes = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        """As IPython shows it; captions may hold outside text."""
+        title, caption = (escape(shown(text, MAX_CAPTION)) for text in (self.title, self.caption))
+        image = base64.b64encode(self.png).decode("ascii")
+        return (
+            f'<figure><img alt="{title}" style="max-width: 100%; width: 860px" src="data:image/png;base64,{image}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
 
 
 def pictures(evidence: Evidence, findings: Sequence[Finding]) -> list[Picture]:
@@ -89,7 +103,7 @@ def _daily(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Ints, list[
     last = int(mail.day.max()) if len(mail.day) else int(day_of(evidence.snapshot.reference_time))
     first = int(mail.day.min()) if len(mail.day) else last
     days = np.arange(max(first, last - MAX_DAYS + 1), last + 1)
-    series = []
+    series: list[tuple[str, Ints]] = []
     for name, position in order[:MAX_SERIES]:
         rows = (mail.subject == position) & (mail.day >= days[0])
         series.append(

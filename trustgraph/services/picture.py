@@ -24,21 +24,28 @@ def draw(store: Store, settings: Settings, explanation: Explanation, path: Path)
     formats: dict[str, Literal["png", "svg"]] = {".png": "png", ".svg": "svg"}
     if path.suffix not in formats:
         raise UsageError(f"--picture {path}: expected a name that ends in .png or .svg")
+    picture = neighbourhood_of(store, settings, explanation, formats[path.suffix])
+    try:
+        path.write_bytes(picture)
+    except OSError as error:
+        raise NoInput(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def neighbourhood_of(
+    store: Store, settings: Settings, explanation: Explanation, image: Literal["png", "svg"] = "png"
+) -> bytes:
+    """The picture as octets."""
     problem, algorithm = solve(store, settings, require_generation(store))
     if not isinstance(algorithm, Trustgraph):
         algorithm = Trustgraph(problem)
     position = int(np.searchsorted(problem.snapshot.identity_name, explanation.identity))
     shown = carrying_edges(problem, algorithm, position)
-    picture = neighbourhood_picture(
+    return neighbourhood_picture(
         explanation,
         shown.edges,
         shown.labels,
         standings=shown.standings,
         anchors=shown.anchors,
         omitted=shown.omitted,
-        image=formats[path.suffix],
+        image=image,
     )
-    try:
-        path.write_bytes(picture)
-    except OSError as error:
-        raise NoInput(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from trustgraph.model import UnixSeconds, UserIdScope
 from trustgraph.reports.bursts import EndorsementTimes
-from trustgraph.reports.evidence import gather
+from trustgraph.reports.evidence import Evidence, gather
 from trustgraph.reports.files import write_relay_report
 from trustgraph.reports.findings import Finding
 from trustgraph.reports.host_keys import HostClaims
@@ -24,9 +24,20 @@ from trustgraph.services.scoring import require_generation, solve
 from trustgraph.settings import Settings
 from trustgraph.store import Store, schema
 from trustgraph.store.certificates import SCOPE_CODES, scopes_in_use
+from trustgraph.store.generations import Generation
 
 #: Rows read at a time.
 _CHUNK = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Investigation:
+    """What the detectors found, worst first, in which generation, and all that they looked at."""
+
+    generation: Generation
+    evidence: Evidence
+    times: EndorsementTimes
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +61,19 @@ def relay_report(
 ) -> RelayReport:
     """Look for relays at the newest generation's reference time and write the report into the directory ``out``.
 
+    Raises what :func:`investigate` raises, and :class:`OSError` when ``out`` cannot be written.
+    """
+    found = investigate(store, settings, thresholds)
+    paths = write_relay_report(found.findings, found.evidence, now, out)
+    where = found.generation.number, found.generation.reference_time
+    return RelayReport(*where, found.findings, paths.html, paths.csv, paths.json)
+
+
+def investigate(store: Store, settings: Settings, thresholds: Thresholds | None = None) -> Investigation:
+    """Run every detector; nothing is written.
+
     The detectors need trust mass and gate, so whatever algorithm the generation was scored with, the default one solves
-    it. Raises :class:`NoInput` when nothing has been scored, :class:`NoAnchors`, :class:`NotConverged`, and
-    :class:`OSError` when ``out`` cannot be written.
+    it. Raises :class:`NoInput` when nothing has been scored, :class:`NoAnchors`, :class:`NotConverged`.
     """
     limits = thresholds or Thresholds()
     generation = replace(require_generation(store), algorithm=Trustgraph.name)
@@ -61,9 +82,7 @@ def relay_report(
     scopes, _ = scopes_in_use(store, settings.scoring.user_ids)
     times = read_endorsement_times(store, problem.snapshot, scopes)
     findings = find_relays(evidence, times, read_host_claims(store, problem.snapshot), limits)
-    paths = write_relay_report(findings, evidence, now, out)
-    where = generation.number, generation.reference_time
-    return RelayReport(*where, tuple(findings), paths.html, paths.csv, paths.json)
+    return Investigation(generation, evidence, times, tuple(findings))
 
 
 def read_endorsement_times(store: Store, snapshot: Snapshot, scopes: Collection[int]) -> EndorsementTimes:
