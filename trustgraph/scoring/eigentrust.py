@@ -149,7 +149,7 @@ def _balances(problem: Problem) -> tuple[Ints, Ints, Floats]:
     seen_good = s.count_good[counts] + h.unknown_weight * s.count_unknown[counts]
     excess = np.maximum(s.count_bad[counts] - h.tolerance * seen_good, 0.0)
     decay = 0.5 ** ((day_of(s.reference_time) - s.count_day[counts]) / h.half_life_days)
-    worth = (np.minimum(seen_good, h.cap) - h.penalty * excess) * decay
+    worth = (np.minimum(h.weight * seen_good, h.cap) - h.penalty * excess) * decay
     fresh = np.ones(len(subject), dtype=np.bool_)
     fresh[1:] = (subject[1:] != subject[:-1]) | (observer[1:] != observer[:-1])
     pair = np.cumsum(fresh) - 1

@@ -2,7 +2,7 @@
 
 For a subject on one day, over observers u with trust t(u):
 
-    r = min(sum t(u) good(u), cap) * 2^(-age / half-life)
+    r = min(weight * sum t(u) good(u), cap) * 2^(-age / half-life)
     s = penalty * sum t(u) max(0, bad(u) - tolerance * good(u)) * 2^(-age / half-life)
 
 The cap makes trust slow (a day counts as a day, whatever the volume), the penalty makes its loss quick (invariant 8).
@@ -24,12 +24,14 @@ from trustgraph.scoring.snapshot import Floats, Ints, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class HistoryParameters:
-    """``cap``: good mails a day that count. ``penalty``: what one bad mail weighs. ``tolerance``: bad mails forgiven
-    for each good one, per observer and day. ``half_life_days``: after how many days evidence weighs half.
-    ``unknown_weight``: what a mail of unknown outcome counts as good. ``hearsay_good``, ``hearsay_bad``: what the
-    reports of one operator weigh at most as either evidence (:mod:`hearsay`), ``hearsay_good_in_all``: of all of them.
+    """``weight``: what one good mail weighs. ``cap``: what those of a day weigh at most. ``penalty``: what one bad mail
+    weighs. ``tolerance``: bad mails forgiven for each good one, per observer and day. ``half_life_days``: after how
+    many days evidence weighs half. ``unknown_weight``: how much of a good mail one of unknown outcome is.
+    ``hearsay_good``, ``hearsay_bad``: what the reports of one operator weigh at most as either evidence
+    (:mod:`hearsay`), ``hearsay_good_in_all``: of all of them.
     """
 
+    weight: float = 1.5
     cap: float = 5.0
     penalty: float = 6.0
     tolerance: float = 0.01
@@ -101,7 +103,7 @@ def evidence_by_day(snapshot: Snapshot, observer_trust: Floats, group: Ints, par
     messages = np.bincount(cell, (plain_good + bad + unknown)[order], minlength=cells)
     return Days(
         *(group[fresh], day[fresh]),
-        good=np.minimum(good_a_day, parameters.cap) * decay,
+        good=np.minimum(parameters.weight * good_a_day, parameters.cap) * decay,
         bad=parameters.penalty * bad_a_day * decay,
         messages=messages.astype(np.int64),
     )

@@ -182,7 +182,7 @@ def weigh_evidence(snapshot: Snapshot, trust: Weights, p: HistoryParameters) -> 
             messages[names[subject]] += good + bad + unknown
     return {
         subject: Evidence(
-            good=fsum(min(good, p.cap) * _decay(snapshot, day, p) for day, (good, _) in seen.items()),
+            good=fsum(min(p.weight * good, p.cap) * _decay(snapshot, day, p) for day, (good, _) in seen.items()),
             bad=fsum(p.penalty * bad * _decay(snapshot, day, p) for day, (_, bad) in seen.items()),
             messages=messages[subject],
         )

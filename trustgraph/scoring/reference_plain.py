@@ -121,7 +121,7 @@ def _balances(snapshot: Snapshot, graph: Graph, p: Parameters) -> dict[tuple[str
         u, v = graph.nodes[names[observer]], graph.nodes[names[subject]]
         if u["live"] and v["live"] and u["operator"] != v["operator"]:
             seen_good = good + h.unknown_weight * unknown
-            worth = min(h.cap, seen_good) - h.penalty * max(0.0, bad - h.tolerance * seen_good)
+            worth = min(h.cap, h.weight * seen_good) - h.penalty * max(0.0, bad - h.tolerance * seen_good)
             found[names[observer], names[subject]] += worth * 0.5 ** (
                 (day_of(s.reference_time) - day) / h.half_life_days
             )

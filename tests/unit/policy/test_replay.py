@@ -66,7 +66,7 @@ def record_of(*observations: Seen) -> Record:
 
 
 #: Two good mails make a host stand, and no bad one is forgiven.
-PARAMETERS = Parameters(prior_good=1.0, prior_bad=2.0, history=HistoryParameters(cap=50.0, tolerance=0.0))
+PARAMETERS = Parameters(prior_good=1.0, prior_bad=2.0, history=HistoryParameters(weight=1.0, cap=50.0, tolerance=0.0))
 RULES = Rules(HistoryOnly, {US: 1.0}, PARAMETERS, Policy(), newcomer_messages=2, newcomer_messages_in_all=3)
 
 

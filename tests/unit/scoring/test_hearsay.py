@@ -43,7 +43,7 @@ def rating(solved: Trustgraph, position: int) -> float:
 def test_one_operators_reports_weigh_the_limits_at_most() -> None:
     assert solve(*reports(STRANGER, 1, good=50)).good[STRANGER] == P.history.hearsay_good
     assert solve(*reports(STRANGER, 1, bad=50)).bad[STRANGER] == P.history.hearsay_bad
-    assert solve(*reports(STRANGER, 1, days=2, good=3)).good[STRANGER] == pytest.approx(3 + 3 * 0.5 ** (1 / 30))
+    assert solve(*reports(STRANGER, 1, days=2, good=2)).good[STRANGER] == pytest.approx(3 + 3 * 0.5 ** (1 / 30))
 
 
 @pytest.mark.parametrize(("reporters", "refused"), [(1, False), (2, False), (3, True)])

@@ -40,12 +40,12 @@ def test_eigentrust_passes_trust_on_and_what_nobody_passes_on_goes_back_to_the_a
 @pytest.mark.parametrize(
     ("count", "worth"),
     [
-        (Count(C, A, good=3), 3.0),
+        (Count(C, A, good=2), 3.0),
         (Count(C, A, good=9), 5.0),  # the cap of a day
-        (Count(C, A, TODAY - 30, good=4), 2.0),  # the half-life
+        (Count(C, A, TODAY - 30, good=2), 1.5),  # the half-life
         (Count(C, A, good=5, bad=1), 0.0),  # 5 - 6 * 0.95 is less than nothing
         (Count(C, A, good=500, bad=5), 5.0),  # tolerated
-        (Count(C, Identity.helo("mx0.op0.example"), good=3), 3.0),  # A speaks for its host
+        (Count(C, Identity.helo("mx0.op0.example"), good=2), 3.0),  # A speaks for its host
         (Count(C, Identity.helo("mx9.op9.example"), good=3), 0.0),
         (Count(A, B, good=3), 0.0),
     ],

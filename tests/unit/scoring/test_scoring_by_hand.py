@@ -172,13 +172,13 @@ def seen(observer: int, age: int = 0, *, good: int = 0, bad: int = 0, unknown: i
 @pytest.mark.parametrize(
     ("counts", "good", "bad", "messages"),
     [
-        ((seen(0, good=3),), 3.0, 0.0, 3),
-        ((seen(1, good=3),), 1.5, 0.0, 3),  # half trusted
+        ((seen(0, good=3),), 4.5, 0.0, 3),
+        ((seen(1, good=3),), 2.25, 0.0, 3),  # half trusted
         ((seen(2, good=3, bad=9),), 0.0, 0.0, 0),  # not trusted
-        ((seen(0, good=7),), 5.0, 0.0, 7),  # the cap of a day
+        ((seen(0, good=4),), 5.0, 0.0, 4),  # the cap of a day
         ((seen(0, good=4), seen(1, good=4)), 5.0, 0.0, 8),  # for all observers together
         ((seen(0, good=7), seen(0, 1, good=7)), 5.0 * (1 + 0.5 ** (1 / 30)), 0.0, 14),  # days apart
-        ((seen(0, 30, good=4),), 2.0, 0.0, 4),  # half-life
+        ((seen(0, 30, good=2),), 1.5, 0.0, 2),  # half-life
         ((seen(0, bad=2),), 0.0, 12.0, 2),  # the penalty
         ((seen(1, 60, bad=2),), 0.0, 1.5, 2),  # half trusted, a quarter left
         ((seen(0, good=100, bad=1),), 5.0, 0.0, 101),  # tolerated
@@ -197,7 +197,7 @@ def test_evidence(counts: tuple[Count, ...], good: float, bad: float, messages: 
 
 def test_mail_of_unknown_outcome_counts_as_good_by_its_weight() -> None:
     history = weigh(seen(0, good=1, bad=1, unknown=8), unknown_weight=0.25)
-    assert (history.good_of[3], history.bad_of[3]) == pytest.approx((3.0, 6.0 * 0.97))
+    assert (history.good_of[3], history.bad_of[3]) == pytest.approx((4.5, 6.0 * 0.97))
 
 
 def test_an_observer_named_by_its_host_speaks_with_the_best_of_that_hosts_keys() -> None:
