@@ -52,12 +52,17 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A snapshot, the endorsements of it that count, and anchor weights in (0, 1], one an identity, 0 for the rest."""
+    """A snapshot, the endorsements of it that count, and anchor weights in (0, 1], one an identity, 0 for the rest.
+
+    ``helo``: observers that are HELO names. ``host_of``: for each identity the place among these of its host, or -1.
+    """
 
     snapshot: Snapshot
     network: Network
     anchor_weight: Floats
     parameters: Parameters
+    helo: Ints
+    host_of: Ints
 
     @property
     def anchors(self) -> Flags:
@@ -90,7 +95,7 @@ def pose(
             f"scoring needs a trust anchor and {given}: name one with --anchor IDENTITY, or under [anchors] in "
             "trustgraph.toml (without anchors any ring of keys could rate itself)"
         )
-    return Problem(snapshot, network, weight, parameters)
+    return Problem(snapshot, network, weight, parameters, *_named_observers(snapshot))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,28 +128,28 @@ def observer_trust(problem: Problem, trust: Floats) -> Floats:
 
     A log names its observer by FQDN; who may speak for it is whoever holds a trusted key for that name.
     """
-    helo, observer = _named_observers(problem)
+    helo, speaking = problem.helo, np.flatnonzero((problem.host_of >= 0) & (trust > 0))
     result, best = trust.copy(), np.zeros(len(helo))
-    np.maximum.at(best, observer[observer >= 0], trust[observer >= 0])
+    np.maximum.at(best, problem.host_of[speaking], trust[speaking])
     result[helo] = np.maximum(result[helo], best)
     return result
 
 
 def observers_operators(problem: Problem, trust: Floats) -> Ints:
     """Codes of the operators of identities as observers: for ``helo:<fqdn>`` that of its host's most trusted key."""
-    helo, observer = _named_observers(problem)
     result = problem.network.operator.copy()
-    speaking = np.flatnonzero((observer >= 0) & (trust > 0))
+    speaking = np.flatnonzero((problem.host_of >= 0) & (trust > 0))
     # The most trusted is assigned last, and of equals the first.
     speaking = speaking[np.lexsort((-speaking, trust[speaking]))]
-    result[np.asarray(helo, dtype=np.int64)[observer[speaking]]] = problem.network.operator[speaking]
+    result[problem.helo[problem.host_of[speaking]]] = problem.network.operator[speaking]
     return result
 
 
-def _named_observers(problem: Problem) -> tuple[list[int], Ints]:
-    """Observers that are HELO names, and for each identity the place among these of its host, or -1."""
-    snapshot = problem.snapshot
+def _named_observers(snapshot: Snapshot) -> tuple[Ints, Ints]:
+    """:attr:`Problem.helo` and :attr:`Problem.host_of`."""
     seen = np.flatnonzero(np.bincount(snapshot.count_observer, minlength=len(snapshot.identity_name)))
     helo = [int(i) for i in seen if snapshot.identity_name[i].startswith(f"{IdentityKind.HELO}:")]
+    if not helo:
+        return np.array([], dtype=np.int64), np.full(len(snapshot.identity_name), -1, dtype=np.int64)
     hosts = pd.Index([snapshot.identity_name[i].partition(":")[2] for i in helo], dtype=object)
-    return helo, hosts.get_indexer(pd.Index(snapshot.identity_host, dtype=object)).astype(np.int64)
+    return np.array(helo), hosts.get_indexer(pd.Index(snapshot.identity_host, dtype=object)).astype(np.int64)

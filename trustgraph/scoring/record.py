@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from trustgraph.model import SECONDS_PER_DAY, Outcome, Result, UnixSeconds
+from trustgraph.model import SECONDS_PER_DAY, Outcome, Result, UnixSeconds, day_of
 from trustgraph.scoring.snapshot import Ints, Snapshot, Texts
 
 _PASS = list(Result).index(Result.PASS)
@@ -26,8 +26,8 @@ class Record:
 
     ``certification_ends_at``: when it expires, is revoked, or loses its User ID, whichever is first; ``NEVER`` if
     nothing does. ``key_revoked_at`` is when a revocation was made, a hard one too: before, nobody knew of it.
-    ``count_*`` are daily counts of days before ``first_day``, and what tables say of later ones; from that day on there
-    are the single observations ``seen_*``, sorted by time, observer and message: ``seen_message`` is a digest of what
+    ``count_*`` are daily counts of days before ``first_day``, and what tables say of later ones, which is known once
+    they are over; from that day on there are the single observations ``seen_*``, sorted by time, observer and message: ``seen_message`` is a digest of what
     names the message, ``seen_result`` and ``seen_outcome`` are positions in :class:`Result` and :class:`Outcome`. All
     else is as in :class:`Snapshot`.
     """
@@ -101,8 +101,9 @@ class Record:
             np.bincount(cells.of[passed], kind, minlength=size).astype(np.int64) for kind in (good, bad, ~(good | bad))
         ]
         some = np.flatnonzero(sum(sums) > 0)
+        over = self.count_day < day_of(moment)
         columns = [
-            np.concatenate([before, since[some]])
+            np.concatenate([before[over], since[some]])
             for before, since in (
                 (self.count_subject, cells.subject),
                 (self.count_observer, cells.observer),
@@ -118,9 +119,14 @@ class Record:
     @cached_property
     def _cells(self) -> _Cells:
         """The distinct (subject, observer, day) of the observations."""
-        columns = np.stack([self.seen_subject, self.seen_observer, self.seen_at // SECONDS_PER_DAY], axis=1)
-        distinct, of = np.unique(columns, axis=0, return_inverse=True)
-        return _Cells(distinct[:, 0], distinct[:, 1], distinct[:, 2], of.reshape(-1).astype(np.int64))
+        columns = self.seen_subject, self.seen_observer, self.seen_at // SECONDS_PER_DAY
+        order = np.lexsort(columns[::-1])
+        subject, observer, day = (column[order] for column in columns)
+        fresh = np.ones(len(order), dtype=np.bool_)
+        fresh[1:] = (subject[1:] != subject[:-1]) | (observer[1:] != observer[:-1]) | (day[1:] != day[:-1])
+        of = np.empty(len(order), dtype=np.int64)
+        of[order] = np.cumsum(fresh) - 1
+        return _Cells(subject[fresh], observer[fresh], day[fresh], of)
 
 
 @dataclass(frozen=True, slots=True)

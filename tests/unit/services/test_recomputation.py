@@ -206,6 +206,33 @@ def test_an_expiry_counts_without_anything_written(site: Site) -> None:
     assert site.same().generation.endorsements == before
 
 
+def test_an_endorser_whose_key_comes_later_may_turn_out_to_be_the_same_operator(site: Site) -> None:
+    site.certificate(7, 6, -1, None, "")
+    before = site.same().generation.endorsements
+    site.certificate(6, 6, 0, None, "")
+    run = site.same()
+    assert run.generation.endorsements == before - 1
+    assert not whole(run)
+
+
+@pytest.mark.parametrize(("kind", "ends"), [("user-id-revoked", 0), ("key-revoked", 0), ("key-hard-revoked", 30)])
+def test_what_a_key_says_of_itself_later_counts(site: Site, kind: str, ends: int) -> None:
+    site.certificate(8, 0, -1, None, "")
+    before = site.same().generation.endorsements
+    site.certificate(8, 8, 0, ends, kind)
+    run = site.same()
+    assert run.generation.endorsements == before - 1
+    assert not whole(run)
+
+
+def test_mail_of_tomorrow_counts_tomorrow(site: Site) -> None:
+    rows = site.rows(site.same())
+    site.history(4, 0, -1, 0, 9)
+    assert site.rows(site.same()) == rows
+    site.wait(1, 0)
+    assert site.rows(site.same()) != rows
+
+
 def test_any_algorithm_may_follow_any_other(site: Site) -> None:
     for algorithm in ("pagerank", "trustgraph", "history", "endorsement-count"):
         assert not whole(site.same(algorithm))
