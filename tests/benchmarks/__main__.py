@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks import gate, ingest, keys, scoring, sybils
-from trustgraph.errors import UsageError
+from trustgraph.errors import NoInput, UsageError
 
 BENCHMARKS = {
     "ingest": ingest.run,
@@ -27,5 +27,5 @@ def main() -> None:
 
 try:
     main()
-except UsageError as error:
+except (NoInput, UsageError) as error:
     sys.exit(str(error))

@@ -1,9 +1,8 @@
 """Sybils on real trust graphs: how many each rule accepts, and how many honest hosts, at the same number of attacks.
 
-The protocol: 1,000 new keys in a ring, each endorsing the next three and 20 honest hosts; 6, 20 or 100 honest hosts,
-drawn alike, endorse one sybil each, drawn alike among the first 3, 10 or 50; the anchors are the three that endorse
-most others; nobody has a mail history. The rules of the first lines use what only the truth knows: the mass of honest
-hosts.
+The protocol, and what is counted, are those of :mod:`trustgraph.services.graph_evaluation`, which tries the algorithms
+as they are; here are accept rules beside them, other parameters and harsher attacks. The rules of the first lines use
+what only the truth knows: the mass of honest hosts.
 
 The directory of graphs is named by ``TRUSTGRAPH_GRAPHS`` (:mod:`trustgraph.lab.realgraphs` says which files).
 """
@@ -11,7 +10,7 @@ The directory of graphs is named by ``TRUSTGRAPH_GRAPHS`` (:mod:`trustgraph.lab.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -21,21 +20,26 @@ import numpy as np
 from tests.benchmarks.measure import print_table
 from trustgraph.errors import UsageError
 from trustgraph.lab.grafting import Attack, Graft, Placement, Sellers, graft
-from trustgraph.lab.realgraphs import GRAPHS, Graph
+from trustgraph.lab.realgraphs import Graph
 from trustgraph.scoring.algorithms import Parameters, Problem, pose
 from trustgraph.scoring.gate import group_votes, grow_gate
 from trustgraph.scoring.mass import trust_mass, typical_mass
 from trustgraph.scoring.registry import ALGORITHMS
 from trustgraph.scoring.snapshot import Flags, Floats
 from trustgraph.scoring.trustgraph import Trustgraph
+from trustgraph.services.graph_evaluation import (
+    EDGES,
+    EQUAL_SHARE,
+    PROTOCOL,
+    Accepted,
+    at_equal_share,
+    judge,
+    read_graphs,
+)
 
-EDGES = (6, 20, 100)
 SEEDS = range(1, 11)
-#: Share of the honest hosts with a quorum of endorsers at which algorithms with scales of their own are compared.
-EQUAL_SHARE = 0.93
 #: Damping of the mass that the first rules ask for.
 PLAIN_DAMPING = 0.5
-PROTOCOL = Attack(1)
 DEFAULT = Parameters()
 
 Rule = Callable[[Graft, Problem], Flags]
@@ -78,14 +82,9 @@ def accepted_by(name: str) -> Rule:
     return lambda _, problem: ALGORITHMS[name](problem).scores().rating >= problem.parameters.accept
 
 
-def at_equal_share(name: str) -> Rule:
-    """Ratings that :data:`EQUAL_SHARE` of the honest hosts with a quorum reach, above that of the unknown."""
-
-    def rule(attacked: Graft, problem: Problem) -> Flags:
-        rating = ALGORITHMS[name](problem).scores().rating
-        return (rating > rating.min()) & (rating >= np.quantile(rating[attacked.capable], 1 - EQUAL_SHARE))
-
-    return rule
+def as_many_as(name: str) -> Rule:
+    """Ratings that :data:`EQUAL_SHARE` of the honest hosts with a quorum reach."""
+    return lambda attacked, problem: at_equal_share(attacked, ALGORITHMS[name](problem).scores().rating)
 
 
 RULES: Mapping[str, Rule] = {
@@ -122,15 +121,10 @@ CURVES: Mapping[str, tuple[float, ...]] = {
 }
 
 
-def _judge(
-    graph: Graph, attack: Attack, rule: Rule, seeds: range, parameters: Parameters
-) -> Iterator[tuple[int, float, float]]:
-    """Sybils accepted, share of the honest accepted, and of those with a quorum of endorsers; for each seed."""
-    for seed in seeds:
-        attacked = graft(graph, attack, seed=seed)
-        accepted = rule(attacked, pose(attacked.snapshot, attacked.anchors, parameters))
-        honest = float(accepted[~attacked.sybil].mean()), float(accepted[attacked.capable].mean())
-        yield int(accepted[attacked.sybil].sum()), *honest
+def _judge(graph: Graph, attack: Attack, rule: Rule, seeds: range, parameters: Parameters) -> list[Accepted]:
+    """Whom the rule accepts, for each seed."""
+    attacks = [graft(graph, attack, seed=seed) for seed in seeds]
+    return [judge(each, rule(each, pose(each.snapshot, each.anchors, parameters))) for each in attacks]
 
 
 def _row(
@@ -139,10 +133,10 @@ def _row(
     """Mean and standard deviation of sybils for each number of edges; least mean share of the honest."""
     cells, shares = [], []
     for edges in EDGES:
-        found = list(_judge(graph, replace(attack, edges=edges), rule, SEEDS, parameters))
-        sybils = [sybils for sybils, _, _ in found]
+        found = _judge(graph, replace(attack, edges=edges), rule, SEEDS, parameters)
+        sybils = [one.sybils for one in found]
         cells.append(f"{fmean(sybils):.1f} ± {stdev(sybils):.1f}")
-        shares.append((fmean(share for _, share, _ in found), fmean(share for _, _, share in found)))
+        shares.append((fmean(one.honest for one in found), fmean(one.with_quorum for one in found)))
     return name, *cells, f"{min(shares)[0]:.3f}", f"{min(shares)[1]:.3f}"
 
 
@@ -153,7 +147,7 @@ def _star(graph: Graph, sellers: Sellers) -> tuple[object, ...]:
     rule = accepted_by("trustgraph")
     for edges in EDGES:
         stars = [replace(star, edges=edges, fan=fan, each=-(-edges // star.reach)) for fan in FANS]
-        worst = max(fmean(n for n, _, _ in _judge(graph, each, rule, SEEDS[:3], DEFAULT)) for each in stars)
+        worst = max(fmean(one.sybils for one in _judge(graph, each, rule, SEEDS[:3], DEFAULT)) for each in stars)
         cells.append(f"{worst:.1f}")
     return f"the worst star, bought from {sellers} hosts", *cells, "", ""
 
@@ -168,26 +162,19 @@ def _bound(graph: Graph) -> tuple[object, ...]:
     return f"{c.mean():.1f}", f"{np.median(c):.1f}", f"{np.quantile(c, 0.99):.1f}", f"{c.max():.1f}"
 
 
-def load(directory: Path, name: str) -> Graph:
-    """One of the graphs."""
-    file, read = GRAPHS[name]
-    return read(directory / file)
-
-
 def run(directory: Path) -> None:
     """Print the tables; nothing is written to ``directory``."""
     del directory
     if not (given := os.environ.get("TRUSTGRAPH_GRAPHS")):
         raise UsageError("the sybil benchmark needs real trust graphs: name their directory in TRUSTGRAPH_GRAPHS")
     head = ("accepted by", *(f"{edges} bought" for edges in EDGES), "honest", "with a quorum")
-    for name in GRAPHS:
-        graph = load(Path(given), name)
+    for name, graph in read_graphs(Path(given)).items():
         title = f"{name}: {graph.size:,} hosts, {len(graph.endorser):,} endorsements; sybils accepted of 1,000"
         rows = [_row(graph, rule, RULES[rule]) for rule in RULES]
         for algorithm in ALGORITHMS:
             rows.append(_row(graph, algorithm, accepted_by(algorithm)))
             if algorithm != "history":  # without mail it rates everybody alike
-                rows.append(_row(graph, f"{algorithm}, at {EQUAL_SHARE:.0%}", at_equal_share(algorithm)))
+                rows.append(_row(graph, f"{algorithm}, at {EQUAL_SHARE:.0%}", as_many_as(algorithm)))
         print_table(title, head, rows)
         ours = accepted_by("trustgraph")
         rows = [

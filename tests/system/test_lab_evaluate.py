@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.made_graphs import write_graphs
 from trustgraph.cli import run
 from trustgraph.errors import UsageError
 from trustgraph.lab.scenarios import QUICK
@@ -71,6 +72,7 @@ def test_worlds_side_by_side_say_the_same_as_one_after_another(
 ) -> None:
     arguments = ["lab", "evaluate", "--scenario", "bought", "--algorithm", DEFAULT, "--algorithm", "history"]
     arguments += ["--seeds", "2", "--every", "12h", "--set", "relays=2", "--json"]
+    arguments += ["--graphs", str(write_graphs(tmp_path / "graphs"))]
     assert run([*arguments, "--jobs", "1", "--out", str(tmp_path)]) == 0
     one = json.loads(capsys.readouterr().out)
     assert run([*arguments, "--jobs", "2"]) == 0
@@ -79,8 +81,15 @@ def test_worlds_side_by_side_say_the_same_as_one_after_another(
         ("bought", DEFAULT, 2),
         ("bought", "history", 2),
     ]
+    assert [(r["graph"], r["edges"], r["algorithm"]) for r in one["graphs"]["rows"]] == [
+        (graph, edges, name)
+        for graph in ("archlinux", "bitcoin-alpha")
+        for edges in (6, 20, 100)
+        for name in (DEFAULT, "history")
+    ]
     assert json.loads((tmp_path / "evaluation.json").read_text()) == one
-    assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("evaluation.png", "graphs.png"):
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

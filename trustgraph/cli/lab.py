@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trustgraph.cli import graphs as graphs_command
 from trustgraph.cli.context import JsonOption
 from trustgraph.cli.output import note, print_json, print_table, progress_bar, say
 from trustgraph.errors import BadInput
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Simulated worlds in which the truth is known.", no_args_is_help=True)
 
 
-@app.callback()
-def _lab() -> None:
-    """Keep ``evaluate`` a command of its own although it is the only one."""
+app.command()(graphs_command.graphs)
 
 
 @app.command()
@@ -35,12 +34,17 @@ def evaluate(
     algorithm: Annotated[list[str] | None, typer.Option(metavar="NAME", help="An algorithm; default all.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Worlds of each scenario.")] = 5,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first of them.")] = 1,
-    every: Annotated[str, typer.Option(help='How often everything is rated anew, such as "1h".')] = "3h",
+    every: Annotated[str, typer.Option(help='How often everything is rated anew, such as "1h".')] = "6h",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the scenario given.")
     ] = None,
+    graphs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Real trust graphs to attack as well, as lab graphs does.")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Worlds at a time; 0 is one a core.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Directory for evaluation.json and evaluation.png.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for evaluation.json, evaluation.png and, with --graphs, graphs.png.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Let every algorithm keep the gate in every scenario and say what its mistakes cost.
@@ -48,28 +52,40 @@ def evaluate(
     Each world is written to files, ingested and replayed as our site would have lived it.
     """
     from trustgraph.services.evaluation import evaluate as run_evaluation
+    from trustgraph.services.graph_evaluation import read_graphs
     from trustgraph.settings import parse_duration
 
     try:
         every_seconds = int(parse_duration(every))
     except ValueError as error:
         raise BadInput(f"--every: {error}") from None
+    found = read_graphs(graphs) if graphs is not None else {}
+    numbers = range(first_seed, first_seed + seeds)
     with progress_bar("judging") as show:
         evaluation = run_evaluation(
             scenario or [],
             algorithm or [],
-            seeds=range(first_seed, first_seed + seeds),
+            seeds=numbers,
             every_seconds=every_seconds,
             settings=_assignments(set_ or []),
             jobs=jobs or len(os.sched_getaffinity(0)),
             progress=lambda done, total: show("worlds", done, total),
         )
+    told = _as_json(evaluation)
+    if found:
+        table = graphs_command.attack(found, algorithm or [], numbers, jobs)
+        told["graphs"] = graphs_command.graphs_json(found, table)
     if out is not None:
-        _write(evaluation, out)
+        _write(evaluation, told, out)
+        if found:
+            graphs_command.write_picture(table, out)
+            note(f"graphs.png is in {out}")
     if json:
-        print_json(_as_json(evaluation))
+        print_json(told)
         return
     _print(evaluation)
+    if found:
+        graphs_command.print_graphs(found, table)
 
 
 def _assignments(given: list[str]) -> dict[str, str]:
@@ -144,11 +160,11 @@ def _number(value: float | None) -> str:
     return f"{value:.0f}" if isfinite(value) else "never"
 
 
-def _write(evaluation: Evaluation, out: Path) -> None:
+def _write(evaluation: Evaluation, told: dict[str, Any], out: Path) -> None:
     from trustgraph.reports.evaluation_plot import cost_map
 
     out.mkdir(parents=True, exist_ok=True)
-    (out / "evaluation.json").write_text(json_module.dumps(_as_json(evaluation), indent=1) + "\n", encoding="utf-8")
+    (out / "evaluation.json").write_text(json_module.dumps(told, indent=1) + "\n", encoding="utf-8")
     rows = evaluation.rows
     names = [list(dict.fromkeys(getattr(row, part) for row in rows)) for part in ("scenario", "algorithm")]
     picture = cost_map({(row.scenario, row.algorithm): row.cost.mean for row in rows}, *names)

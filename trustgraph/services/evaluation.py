@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,6 +28,7 @@ from trustgraph.scoring.algorithms import Scores
 from trustgraph.scoring.registry import ALGORITHMS, algorithm_named
 from trustgraph.scoring.snapshot import Floats, Ints
 from trustgraph.services.keyrings import ingest_keyrings
+from trustgraph.services.processes import Progress, run_all
 from trustgraph.services.replay import Past, play, read_past, rules_of
 from trustgraph.settings import Scoring, Settings, load_settings
 from trustgraph.store import Store, open_store
@@ -38,9 +37,6 @@ from trustgraph.store.observations import message_digest
 #: Algorithms that look at bad mail. To the others what is not trusted is not thereby bad, so they refuse nobody: what
 #: does not stand has the newcomers' allowance. (With ``refuse`` in force they would refuse every newcomer outright.)
 KNOW_BAD_MAIL = frozenset({"trustgraph", "history"})
-
-#: Called with how many worlds are done, of how many.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +81,11 @@ def evaluate(
     for name in names:
         make_scenario(name, settings)
     tasks = [Task(name, seed, tuple(kinds), every_seconds, settings, parameters) for name in names for seed in seeds]
-    cases = _run_all(tasks, jobs, progress)
+    cases = run_all(run, tasks, jobs=jobs, progress=progress)
     order = {name: place for place, name in enumerate([*names, *kinds])}
     rows = sorted(summarise(cases), key=lambda row: (order[row.scenario], order[row.algorithm]))
     default = str(Scoring.model_fields["algorithm"].default)
     return Evaluation(default, rows, better_than(cases, default))
-
-
-def _run_all(tasks: Sequence[Task], jobs: int, progress: Progress) -> list[Case]:
-    if jobs == 1:
-        cases = []
-        for done, task in enumerate(tasks, 1):
-            cases += run(task)
-            progress(done, len(tasks))
-        return cases
-    # Spawned: a fork would take the parent's threads' locks with it.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(run, task) for task in tasks]
-        cases = []
-        for done, future in enumerate(as_completed(running), 1):
-            cases += future.result()
-            progress(done, len(tasks))
-        return cases
 
 
 def run(task: Task) -> list[Case]:
