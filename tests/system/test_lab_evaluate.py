@@ -106,3 +106,9 @@ def test_names_that_there_are_not_are_said_before_anything_is_made(
 ) -> None:
     with pytest.raises(UsageError):
         row(scenario, algorithm=algorithm, **settings)
+
+
+@pytest.mark.parametrize("every", ["0", "59s", "soon", "9" * 400 + "d"])
+def test_steps_of_no_length_are_refused(every: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lab", "evaluate", "--every", every]) == 65
+    assert "--every" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import typer
 
 from trustgraph.errors import BadInput
 from trustgraph.model import Identity, UnixSeconds, from_rfc3339
-from trustgraph.settings import Settings, load_settings
+from trustgraph.settings import Settings, load_settings, parse_duration
 
 if TYPE_CHECKING:
     from trustgraph.store import Store
@@ -84,3 +84,14 @@ def anchor_weights(given: list[str]) -> dict[Identity, float]:
         bare = name.lower().removeprefix("0x")
         anchors[Identity.openpgp(name) if ":" not in bare else Identity.parse(name)] = value
     return anchors
+
+
+def seconds_between_ratings(every: str) -> int:
+    """What --every of a replay says. Raises :class:`BadInput` for less than a minute."""
+    try:
+        seconds = int(parse_duration(every))
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"--every: {error}") from None
+    if seconds < 60:
+        raise BadInput(f"--every {every}: expected a minute or more")
+    return seconds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trustgraph.cli import graphs as graphs_command
-from trustgraph.cli.context import JsonOption
+from trustgraph.cli.context import JsonOption, seconds_between_ratings
 from trustgraph.cli.output import note, print_json, print_table, progress_bar, say
 from trustgraph.errors import BadInput
 
@@ -53,12 +53,8 @@ def evaluate(
     """
     from trustgraph.services.evaluation import evaluate as run_evaluation
     from trustgraph.services.graph_evaluation import read_graphs
-    from trustgraph.settings import parse_duration
 
-    try:
-        every_seconds = int(parse_duration(every))
-    except ValueError as error:
-        raise BadInput(f"--every: {error}") from None
+    every_seconds = seconds_between_ratings(every)
     found = read_graphs(graphs) if graphs is not None else {}
     numbers = range(first_seed, first_seed + seeds)
     with progress_bar("judging") as show:
@@ -136,7 +132,7 @@ def _print(evaluation: Evaluation) -> None:
             f"{one.algorithm} is better than {evaluation.default} in {one.scenario}: "
             f"by {one.saved.mean:.1f} ± {one.saved.error:.1f}"
         )
-    if not evaluation.better and len(algorithms) > 1:
+    if not evaluation.better and len(algorithms) > 1 and shown[0].worlds > 1:
         say(f"no algorithm is better than {evaluation.default} in any scenario by more than noise")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trustgraph.cli.context import JsonOption, shared
+from trustgraph.cli.context import JsonOption, seconds_between_ratings, shared
 from trustgraph.cli.output import note, print_json, print_table, progress_bar, say
 from trustgraph.errors import BadInput, UsageError
 from trustgraph.model import from_rfc3339, to_rfc3339
@@ -50,19 +50,13 @@ def replay(
     Both the rules in force and the changed ones are played over the same messages; nothing is published.
     """
     from trustgraph.services.replay import compare, play, read_past, rules_of
-    from trustgraph.settings import parse_duration
 
     common = shared(context)
     settings = common.settings
     other = _changed(changed or common.config, set_ or [])
     if not set_ and changed is None:
         raise UsageError("nothing is changed: name a settings file with --changed, or use --set SECTION.KEY=VALUE")
-    try:
-        every_seconds = int(parse_duration(every))
-    except ValueError as error:
-        raise BadInput(f"--every: {error}") from None
-    if every_seconds < 60:
-        raise BadInput(f"--every {every}: expected a minute or more")
+    every_seconds = seconds_between_ratings(every)
     with common.store() as store:
         past = read_past(
             *(store, settings),

@@ -1,8 +1,8 @@
 """How well a gate did in a world whose truth is known: what it let in, what it turned away, and how soon it knew.
 
 What a mistake costs is a judgement; this one is stated and the same everywhere: a spam message let in counts 1, or 0.5
-if it is tagged, since filters that come after know then; a good one refused 10, put off until it was let in 0.2 (a
-delay of hours that nobody lost mail by), let in at once but tagged 0.1 (it may land in Junk).
+if that was at once and tagged, since filters that come after know then; a good one refused 10, put off until it was let
+in 0.2 (a delay of hours that nobody lost mail by), let in at once but tagged 0.1 (it may land in Junk).
 """
 
 from __future__ import annotations

@@ -75,13 +75,13 @@ def summarise(cases: Sequence[Case]) -> list[Row]:
 
 
 def better_than(cases: Sequence[Case], default: str) -> list[Better]:
-    """Who beats ``default``, compared in the same worlds."""
+    """Who beats ``default``, compared in the same worlds; nobody in one world alone, which does not show its noise."""
     cost = {(case.scenario, case.seed, case.algorithm): case.judgement.cost for case in cases}
     found = []
     for scenario, algorithm in sorted({_kind(case) for case in cases if case.algorithm != default}):
         seeds = [s for sc, s, a in cost if (sc, a) == (scenario, algorithm) and (sc, s, default) in cost]
         saved = estimate([cost[scenario, seed, default] - cost[scenario, seed, algorithm] for seed in seeds])
-        if seeds and saved.mean > NOISE_ERRORS * saved.error and saved.mean > 0:
+        if len(seeds) > 1 and saved.mean > max(NOISE_ERRORS * saved.error, 0.0):
             found.append(Better(scenario, algorithm, saved))
     return found
 

@@ -101,7 +101,7 @@ def replay(
     for beginning in range(start, until, every_seconds):
         now = UnixSeconds(beginning)
         scores = rules.algorithm(pose(record.snapshot_at(now), rules.anchors, rules.parameters)).scores()
-        door.scores = scores
+        door.rated_anew(scores)
         if watch is not None:
             watch(now, scores)
         for place in waiting:
@@ -124,15 +124,21 @@ def _passes(messages: Sequence[RecordedMessage]) -> Mapping[int, Sequence[int]]:
 
 
 class _Door:
-    """The gate: ``scores`` are the ratings in force."""
+    """The gate, with the ratings in force."""
 
-    scores: Scores
+    _scores: Scores
+    # Thousands of messages of a few senders wait for the same answer.
+    _decided: dict[tuple[int, tuple[int, ...], str, UnixSeconds], tuple[Evidence, Decision]]
 
     def __init__(self, record: Record, rules: Rules, passes: Mapping[int, Sequence[int]]) -> None:
         self._record = record
         self._rules = rules
         self._passes = passes
         self._admitted: Counter[tuple[Day, str]] = Counter()
+
+    def rated_anew(self, scores: Scores) -> None:
+        """Go on with other ratings."""
+        self._scores, self._decided = scores, {}
 
     def at_first(self, message: RecordedMessage) -> Played:
         """Decide on a message that comes."""
@@ -146,27 +152,33 @@ class _Door:
         checkable = message.result is not Result.TEMPERROR or self._passed(message.signer, message.at, now)
         decision, rating = self._decide(message, Result.PASS if checkable else message.result, now)
         waits = decision.verdict is Verdict.TEMPFAIL and now < message.at + QUEUE_SECONDS
-        return replace(put_off, last=decision, rating=rating, settled_at=None if waits else now)
+        return Played(message, put_off.first, decision, rating, None if waits else now)
 
     def _passed(self, signer: int, after: UnixSeconds, until: UnixSeconds) -> bool:
         times = self._passes.get(signer, ())
         return bisect_right(times, until) > bisect_right(times, after)
 
     def _decide(self, message: RecordedMessage, result: Result, now: UnixSeconds) -> tuple[Decision, float | None]:
-        responsible = self._rated(message.signer) if result is Result.PASS else None
-        evidence = Evidence(
-            result=result,
-            by_client=message.signer >= 0,
-            responsible=responsible,
-            others=tuple([self._rated(other) for other in message.others]),
-        )
-        decision = decide(evidence, self._rules.policy, now)
+        case = message.signer, message.others, result.value, now
+        known = self._decided.get(case)
+        if known is None:
+            evidence = self._evidence(message, result)
+            known = self._decided[case] = evidence, decide(evidence, self._rules.policy, now)
+        evidence, decision = known
         if asks_for_allowance(decision) and self._admits(message.signer, now):
             decision = decide(replace(evidence, allowance_left=True), self._rules.policy, now)
-        return decision, responsible.rating if responsible else None
+        return decision, evidence.responsible.rating if evidence.responsible else None
+
+    def _evidence(self, message: RecordedMessage, result: Result) -> Evidence:
+        return Evidence(
+            result=result,
+            by_client=message.signer >= 0,
+            responsible=self._rated(message.signer) if result is Result.PASS else None,
+            others=tuple([self._rated(other) for other in message.others]),
+        )
 
     def _rated(self, position: int) -> Rated:
-        record, scores = self._record, self.scores
+        record, scores = self._record, self._scores
         return Rated(
             Identity(record.identity_name[position]),
             str(record.identity_host[position]),
@@ -178,10 +190,12 @@ class _Door:
         )
 
     def _admits(self, signer: int, now: UnixSeconds) -> bool:
-        operator = str(self._record.identity_operator[signer]) or str(self._record.identity_name[signer])
-        own, all_ = (day_of(now), operator), (day_of(now), "")
-        rules, admitted = self._rules, self._admitted
-        if admitted[own] >= rules.newcomer_messages or admitted[all_] >= rules.newcomer_messages_in_all:
+        rules, admitted, today = self._rules, self._admitted, day_of(now)
+        all_ = today, ""
+        if admitted[all_] >= rules.newcomer_messages_in_all:
+            return False
+        own = today, self._record.identity_operator[signer] or self._record.identity_name[signer]
+        if admitted[own] >= rules.newcomer_messages:
             return False
         admitted[own] += 1
         admitted[all_] += 1

@@ -26,10 +26,10 @@ class Record:
 
     ``certification_ends_at``: when it expires, is revoked, or loses its User ID, whichever is first; ``NEVER`` if
     nothing does. ``key_revoked_at`` is when a revocation was made, a hard one too: before, nobody knew of it.
-    ``count_*`` are daily counts of days before ``first_day``, and what tables say of later ones, which is known once
-    they are over; from that day on there are the single observations ``seen_*``, sorted by time, observer and message: ``seen_message`` is a digest of what
-    names the message, ``seen_result`` and ``seen_outcome`` are positions in :class:`Result` and :class:`Outcome`. All
-    else is as in :class:`Snapshot`.
+    ``count_*`` are daily counts of days before ``first_day``, and what tables say of later ones: of a whole day, so it
+    is known once the day is over. From that day on there are the single observations ``seen_*``, sorted by time,
+    observer and message: ``seen_message`` is a digest of what names the message, ``seen_result`` and ``seen_outcome``
+    are positions in :class:`Result` and :class:`Outcome`. All else is as in :class:`Snapshot`.
     """
 
     first_day: int

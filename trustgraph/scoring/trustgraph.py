@@ -22,6 +22,8 @@ gated, a being the damping, and none if g is below the quorum (:mod:`gate`, :mod
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 
 from trustgraph.scoring.algorithms import Parameters, Problem, Scores, observer_trust, observers_operators
@@ -208,13 +210,20 @@ def _blame(problem: Problem, bad_of: Floats) -> Floats:
 
 
 def traitor_bound(parameters: Parameters) -> int:
-    """Spam messages in one day after which no host, however good its past and its endorsers, is accepted any more.
+    """Spam messages to an anchor in one day after which no host is accepted any more.
 
-    From mean < accept: S > (good / accept) - good - prior_bad with the most good evidence that there can be.
+    However good its past is, whoever endorses it, and however others praise it.
     """
-    h = parameters.history
-    most_good = h.cap / (1.0 - 0.5 ** (1.0 / h.half_life_days))
-    good = parameters.prior_good + parameters.endorsement_limit + most_good
-    needed = good / parameters.accept - good - parameters.prior_bad
-    # The spam shares its day with good mail, some of which it is forgiven for: the cap is what a quiet host sends.
-    return int(np.ceil(needed / h.penalty + h.tolerance * h.cap)) + 1
+    p, h = parameters, parameters.history
+    past = h.cap / (1.0 - 0.5 ** (1.0 / h.half_life_days))
+    good = p.prior_good + p.endorsement_limit + past + h.hearsay_good_in_all
+
+    def stands(spam: int) -> bool:
+        # The spam shares its day with good mail, some of which it is forgiven for: the cap is what a quiet host sends.
+        bad = h.penalty * max(spam - h.tolerance * h.cap, 0.0)
+        weight = good + p.prior_bad + bad
+        return cautious(good / weight, weight, p.caution) >= p.accept
+
+    # From mean < accept, which without caution would be the bound: S > good / accept - good - prior_bad.
+    enough = (good / p.accept - good - p.prior_bad) / h.penalty + h.tolerance * h.cap
+    return bisect_left(range(max(int(np.ceil(enough)) + 1, 0)), True, key=lambda spam: not stands(spam))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from trustgraph.errors import BadInput, ConfigurationError, NoInput
-from trustgraph.model import SECONDS_PER_DAY, Identity, UnixSeconds
+from trustgraph.model import SECONDS_PER_DAY, Identity, UnixSeconds, to_rfc3339
 from trustgraph.policy.recorded import RecordedMessage, recorded_messages
 from trustgraph.policy.replay import Played, Rules, Watch, replay
 from trustgraph.scoring.record import Record
@@ -53,7 +53,7 @@ def read_past(
     if start is None:
         start = UnixSeconds(max(until - DEFAULT_DAYS * SECONDS_PER_DAY, oldest_observation(store)))
     if start >= until:
-        raise BadInput("the time to replay ends before it begins")
+        raise BadInput(f"the time to replay ends ({to_rfc3339(until)}) before it begins ({to_rfc3339(start)})")
     scopes, _ = scopes_in_use(store, settings.scoring.user_ids)
     record = read_record(store, scopes, start, until)
     messages = recorded_messages(record, Identity.helo(hostname), start, until)

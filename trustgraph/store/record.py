@@ -26,7 +26,7 @@ _CERTIFICATIONS = """SELECT c.subject_id, c.endorser_id, c.user_id_id, c.made_at
 _COUNTS = """SELECT identity_id, observer_id, day, good, spam + malware, unknown FROM daily_count
     WHERE day < {first_day}
     UNION ALL SELECT identity_id, observer_id, day, good, spam, 0 FROM reported_count r
-    WHERE day <= {last_day} AND NOT EXISTS (SELECT 1 FROM daily_count d
+    WHERE day < {last_day} AND NOT EXISTS (SELECT 1 FROM daily_count d
         WHERE d.identity_id = r.identity_id AND d.observer_id = r.observer_id AND d.day = r.day)"""
 _SEEN = """SELECT observed_at, identity_id, observer_id, message, result, outcome FROM observation
     WHERE observed_at >= {start} AND observed_at < {until} ORDER BY observed_at, observer_id, message, identity_id"""

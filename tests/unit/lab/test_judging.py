@@ -136,5 +136,12 @@ def test_better_is_what_saves_more_than_noise_in_the_same_worlds() -> None:
     assert (better.scenario, better.algorithm, better.saved.mean) == ("ring", "bit", pytest.approx(5))
 
 
+def test_one_world_shows_no_noise_and_so_nobody_to_be_better() -> None:
+    ours, less = (case("ring", name, 1, spam) for name, spam in (("ours", 9), ("less", 1)))
+    assert better_than([ours, less], "ours") == []
+    # Nor do two, of which the default was tried in one only.
+    assert better_than([ours, less, replace(less, seed=2)], "ours") == []
+
+
 def test_nothing_has_no_mean() -> None:
     assert (estimate([]).mean, estimate([3.0]).error) == (0.0, 0.0)

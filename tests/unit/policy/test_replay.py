@@ -99,6 +99,16 @@ def test_the_identities_of_one_message_are_one_message() -> None:
     assert (second.message, second.others) == (7, ())
 
 
+def test_one_message_that_comes_twice_is_two() -> None:
+    record = record_of(Seen(1), Seen(2))
+    assert [m.at for m in recorded_messages(record, US, START, UnixSeconds(START + 3 * HOUR))] == [
+        START + HOUR,
+        START + 2 * HOUR,
+    ]
+    # What comes at the end of the time belongs to the next.
+    assert len(recorded_messages(record, US, START, UnixSeconds(START + 2 * HOUR))) == 1
+
+
 def test_a_signature_that_passes_goes_before_one_that_does_not() -> None:
     seen = [Seen(1, KEY, Result.FAIL), Seen(1, OTHER_KEY)]
     (message,) = recorded_messages(record_of(*seen), US, START, UnixSeconds(START + SECONDS_PER_DAY))
@@ -122,6 +132,21 @@ def test_mail_counts_from_the_next_step_on_and_never_before() -> None:
     played = play(Seen(1), Seen(2, message=1), Seen(7, message=2), Seen(13, message=3, outcome=Outcome.SPAM))
     assert reasons(played) == ["newcomer", "newcomer", "accepted", "accepted"]
     assert [one.rating for one in played] == pytest.approx([1 / 3, 1 / 3, 3 / 5, 4 / 6], abs=1e-2)
+
+
+def test_mail_of_the_second_of_a_step_is_decided_on_by_its_ratings() -> None:
+    assert reasons(play(Seen(1), Seen(2, message=1), Seen(6, message=2)))[-1] == "accepted"
+
+
+def test_what_waits_is_decided_on_by_all_that_is_its_own() -> None:
+    nobody = replace(RULES, newcomer_messages=0, policy=Policy(accept=0.99))
+    waiting = [Seen(1), Seen(1.1, message=1), Seen(1.1, DOMAIN, message=1), Seen(1.2, OTHER_KEY, message=2)]
+    outage = Seen(1.3, result=Result.TEMPERROR, message=3)
+    spam = [Seen(2, DOMAIN, outcome=Outcome.SPAM, message=10 + i) for i in range(3)]
+    spam += [Seen(2, OTHER_KEY, outcome=Outcome.SPAM, message=20 + i) for i in range(3)]
+    played = play(*waiting, outage, *spam, rules=nobody, days=1)
+    assert reasons(played)[:4] == ["newcomer-allowance-used", "refused", "refused", "keyservers-unreachable"]
+    assert [one.settled_at for one in played[:4]] == [None, START + 6 * HOUR, START + 6 * HOUR, None]
 
 
 def test_spam_takes_the_standing_at_the_next_step() -> None:
@@ -169,6 +194,7 @@ def test_what_is_never_let_in_is_given_up_after_five_days() -> None:
     assert played.refused
     assert played.last.verdict is Verdict.TEMPFAIL
     assert QUEUE_SECONDS <= played.waited_seconds < QUEUE_SECONDS + 6 * HOUR
+    assert play(Seen(0), rules=nobody)[0].waited_seconds == QUEUE_SECONDS
 
 
 def test_what_still_waits_at_the_end_is_neither_in_nor_refused() -> None:

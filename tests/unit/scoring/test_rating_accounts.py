@@ -24,26 +24,25 @@ WITNESS = key(1)
 
 
 def best_possible_past(spam: int, p: Parameters) -> float:
-    """The rating of a host with the highest endorsement and the cap of good mail on every day of three years."""
+    """The rating of a host with the highest endorsement, three years of as much good mail as counts, and praise."""
     h = p.history
-    friends = [member(i) for i in range(2, 30)]
-    days = [Count(TRAITOR, WITNESS, TODAY - age, good=int(h.cap)) for age in range(1, 1_100)]
+    friends, admirers = [member(i) for i in range(2, 30)], [member(i) for i in range(30, 33)]
+    observers = [WITNESS, *(m.name for m in admirers)]
+    days = [Count(TRAITOR, o, TODAY - age, good=int(h.cap)) for o in observers for age in range(1, 1_100)]
     world = World(
-        members=(member(0), member(1), *friends),
-        certs=tuple(Cert(m.name, TRAITOR) for m in friends),
+        members=(member(0), member(1), *friends, *admirers),
+        certs=tuple(Cert(m.name, subject) for m in friends for subject in (TRAITOR, *observers[1:])),
         counts=(*days, Count(TRAITOR, WITNESS, TODAY, good=int(h.cap), bad=spam)),
         anchors={m.name: 1.0 for m in friends} | {WITNESS: 1.0},
     )
     return ratings("trustgraph", world, p)[TRAITOR]
 
 
-def test_invariant_8_a_traitor_falls_after_forty_five_spam_messages_at_most() -> None:
+def test_invariant_8_a_traitor_falls_after_forty_six_spam_messages_at_most() -> None:
     p = Parameters()
-    assert traitor_bound(p) == 45
+    assert traitor_bound(p) == 46
     assert best_possible_past(0, p) > 0.8
-    assert best_possible_past(45, p) < p.accept
-    # The bound leaves the caution out; with it 39 do.
-    assert best_possible_past(38, p) >= p.accept > best_possible_past(39, p)
+    assert best_possible_past(45, p) >= p.accept > best_possible_past(46, p)
 
 
 def test_invariant_8_trust_comes_slowly() -> None:
@@ -92,7 +91,7 @@ def test_invariant_8_a_busy_host_is_forgiven_one_spam_in_a_hundred_more() -> Non
     busy = [Count(TRAITOR, WITNESS, TODAY, good=10_000, bad=spam) for spam in (100, 100 + traitor_bound(p))]
     worlds_ = [World((member(0), member(1)), (), (count,), {WITNESS: 1.0}) for count in busy]
     forgiven, caught = (Trustgraph(world.problem(p)).history.bad_of[0] for world in worlds_)
-    assert (forgiven, caught) == (0.0, 6.0 * 45)
+    assert (forgiven, caught) == (0.0, 6.0 * 46)
 
 
 @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))

@@ -25,6 +25,7 @@ from tests.unit.scoring.worlds import (
     TODAY,
     Cert,
     Count,
+    Member,
     World,
     checked,
     key,
@@ -87,6 +88,50 @@ def test_invariant_1_more_good_mail_never_lowers_and_more_spam_never_raises_any_
     old, new = Trustgraph(world.problem(p)), Trustgraph(after.problem(p))
     assume(np.array_equal(old.disqualified, new.disqualified))
     assert (sign * (new.scores().rating - old.scores().rating)).min() >= -NOTHING_LOST
+
+
+# A village in which reports count: anchors 0 to 2 (2 hardly trusted), reporters 3 to 5 whom they endorse, 4 and 5 of
+# one operator; 6 and 7 endorsed by the reporters, 8 by nobody. 9 has the host name of an anchor, 10 of a reporter, so
+# what these hosts' logs say is what an anchor saw, and the report of the better of two keys.
+_PAIRS = [*((a, r) for a in range(3) for r in range(3, 6)), *((r, v) for r in range(3, 6) for v in (6, 7)), (6, 3)]
+_HOSTS = {4: "mx4.op4.example", 5: "mx5.op4.example", 9: "mx0.op0.example", 10: "mx3.op3.example"}
+_HELOS = [Identity.helo(host) for host in ("mx0.op0.example", "mx3.op3.example", "mx5.op4.example")]
+VILLAGE = World(
+    (
+        *(member(i, operator="op4.example" if i in (4, 5) else None, host=_HOSTS.get(i)) for i in range(11)),
+        *(Member(name, name.value) for name in _HELOS),
+    ),
+    tuple(Cert(key(u), key(v)) for u, v in (*_PAIRS, (0, 9), (1, 10))),
+    (),
+    {key(0): 1.0, key(1): 1.0, key(2): 0.3},
+)
+_REPORTS = st.builds(
+    Count,
+    st.sampled_from([key(i) for i in range(3, 9)]),
+    st.sampled_from([*(key(i) for i in range(11)), *_HELOS]),
+    st.sampled_from([TODAY, TODAY - 1, TODAY - 30]),
+    good=st.sampled_from([0, 1, 3, 200]),
+    bad=st.sampled_from([0, 0, 1, 4, 30]),
+)
+
+
+@pytest.mark.parametrize(("kind", "sign"), [("good", 1), ("bad", -1)])
+@checked(150)
+@given(st.lists(_REPORTS, max_size=12), _REPORTS, AMOUNTS)
+def test_invariant_1_holds_for_reports_and_nobody_whom_its_own_mail_fells_or_frees_is_better_or_worse_than_refused(
+    kind: str, sign: int, told: list[Count], more: Count, amount: int
+) -> None:
+    before = VILLAGE.plus(counts=told)
+    more = replace(more, **{"good": 0, "bad": 0} | {kind: amount})
+    old, new = (Trustgraph(world.problem()) for world in (before, before.plus(counts=[more])))
+    then, now = old.scores().rating, new.scores().rating
+    if np.array_equal(old.disqualified, new.disqualified):
+        assert (sign * (now - then)).min() >= -NOTHING_LOST
+    else:
+        # One host is felled by its spam, or freed by its good mail; those whom it speaks of may gain and lose.
+        (changed,) = np.flatnonzero(old.disqualified != new.disqualified)
+        assert before.problem().snapshot.identity_name[changed] == more.subject
+        assert (now if kind == "bad" else then)[changed] < Parameters().refuse
 
 
 @checked(45)
