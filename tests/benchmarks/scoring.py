@@ -88,6 +88,10 @@ def snapshot(hosts: int) -> Snapshot:
     )
 
 
+#: What networkx stops at by default, a host.
+NETWORKX_TOLERANCE = 1e-6
+
+
 def timed(call: Callable[[], Any]) -> tuple[Any, float]:
     began = time.perf_counter()
     result = call()
@@ -106,6 +110,20 @@ def ours(hosts: int, algorithm: str) -> tuple[int, int, float]:
     return size, scores.iterations, seconds
 
 
+def ours_as_far_as_theirs() -> tuple[int, float]:
+    """(iterations, seconds) from arrays to PageRank with networkx's own rule to stop, its default."""
+    data = snapshot(HOSTS)
+
+    def rank() -> Any:
+        problem = pose(data, anchors(), Parameters())
+        return trust_mass(
+            problem.network, problem.preference, Parameters().damping, tolerance=HOSTS * NETWORKX_TOLERANCE
+        )
+
+    mass, seconds = timed(rank)
+    return mass.iterations, seconds
+
+
 def theirs() -> float:
     """Seconds of networkx from the same arrays to its PageRank."""
     endorser, subject = edges(HOSTS)
@@ -114,7 +132,8 @@ def theirs() -> float:
         graph = nx.DiGraph()
         graph.add_nodes_from(range(HOSTS))
         graph.add_edges_from(zip(endorser.tolist(), subject.tolist(), strict=True))
-        return nx.pagerank(graph, Parameters().damping, personalization=dict.fromkeys(range(ANCHORS), 1.0))
+        weights = dict.fromkeys(range(ANCHORS), 1.0)
+        return nx.pagerank(graph, Parameters().damping, personalization=weights, tol=NETWORKX_TOLERANCE)
 
     return timed(rate)[1]
 
@@ -194,13 +213,15 @@ def score_again(path: str, hosts: int = HOSTS) -> tuple[float, float]:
 
 def compare_with_networkx() -> None:
     """A million hosts: end to end, and an iteration beside memory."""
+    loose, quick = measure(ours_as_far_as_theirs).result
     size, count, seconds = measure(ours, HOSTS, "pagerank").result
     default = measure(ours, HOSTS, "trustgraph").result
     slow = measure(theirs).result
     title = f"{HOSTS:,} hosts, {size:,} endorsements"
     rows: list[tuple[object, ...]] = [
         ("networkx: DiGraph and pagerank, to 1e-6 a host", f"{slow:.1f}", "1", ""),
-        (f"pagerank, {count} iterations, to 1e-14 in all", f"{seconds:.2f}", f"{slow / seconds:.0f}", "100"),
+        (f"trust mass as exactly, iterations: {loose}", f"{quick:.2f}", f"{slow / quick:.0f}", "100"),
+        (f"pagerank to 1e-11 in all, iterations: {count}", f"{seconds:.2f}", f"{slow / seconds:.0f}", ""),
         ("trustgraph (the default)", f"{default[2]:.2f}", f"{slow / default[2]:.0f}", ""),
     ]
     print_table(title, ("from arrays to ratings", "seconds", "times faster", "wanted"), rows)

@@ -95,6 +95,7 @@ def test_nothing_changed_in_effect_is_said(trustgraph: Run) -> None:
         (("--set", "policy.quorum=2", "--every", "soon"), 65, "--every"),
         (("--set", "policy.quorum=2", "--every", "1s"), 65, "a minute or more"),
         (("--set", "policy.quorum=2", "--from", "2026-11-01"), 65, "before it begins"),
+        (("--set", "policy.quorum=2", "--from", "2026-10-21", "--until", "2026-10-21"), 65, "before it begins"),
         (("--set", "policy.quorum=2", "--from", "2026-10-21", "--until", "2026-10-21T12:00:00Z"), 66, "no message"),
     ],
 )

@@ -12,6 +12,7 @@ from trustgraph.errors import NoAnchors
 from trustgraph.model import SECONDS_PER_DAY, Identity, Outcome, Result, UnixSeconds
 from trustgraph.policy.decide import Policy
 from trustgraph.policy.decision import Verdict
+from trustgraph.policy.overrides import Override
 from trustgraph.policy.recorded import recorded_messages
 from trustgraph.policy.replay import QUEUE_SECONDS, Played, Rules, replay
 from trustgraph.scoring.algorithms import Parameters, Scores
@@ -23,8 +24,9 @@ HOUR = 3_600
 START = UnixSeconds(20_000 * SECONDS_PER_DAY)
 US, PEER = Identity.helo("mx1.example.org"), Identity.helo("mx.peer.example")
 KEY, OTHER_KEY = Identity.openpgp("a" * 40), Identity.openpgp("b" * 40)
+LONE = Identity.openpgp("c" * 40)  # of an operator that nobody knows
 DOMAIN = Identity.dkim("sender.example")
-NAMES = sorted([US, PEER, KEY, OTHER_KEY, DOMAIN])
+NAMES = sorted([US, PEER, KEY, OTHER_KEY, LONE, DOMAIN])
 OPERATOR = {KEY: "sender.example", OTHER_KEY: "sender.example", DOMAIN: "sender.example"}
 
 
@@ -135,7 +137,7 @@ def test_mail_counts_from_the_next_step_on_and_never_before() -> None:
 
 
 def test_mail_of_the_second_of_a_step_is_decided_on_by_its_ratings() -> None:
-    assert reasons(play(Seen(1), Seen(2, message=1), Seen(6, message=2)))[-1] == "accepted"
+    assert play(Seen(1), Seen(2, message=1), Seen(6, message=2))[-1].first.reason == "accepted"
 
 
 def test_what_waits_is_decided_on_by_all_that_is_its_own() -> None:
@@ -179,13 +181,10 @@ def test_the_allowance_is_one_operators_and_new_each_day() -> None:
 
 
 def test_all_newcomers_together_have_an_allowance_too() -> None:
-    lone = Identity.openpgp("c" * 40)
-    one_each = replace(RULES, newcomer_messages=3, policy=Policy(accept=0.99))
-    assert [one.first.reason for one in play(*(Seen(1 + i / 10, message=i) for i in range(4)), rules=one_each)] == [
-        *["newcomer"] * 3,
-        "newcomer-allowance-used",
-    ]
-    assert lone not in NAMES
+    many = replace(RULES, newcomer_messages=2, newcomer_messages_in_all=3, policy=Policy(accept=0.99))
+    seen = [Seen(1 + i / 10, identity, message=i) for i, identity in enumerate((KEY, LONE, LONE, KEY))]
+    played = play(*seen, Seen(24, LONE, message=9), rules=many)
+    assert [one.first.reason for one in played] == [*["newcomer"] * 3, "newcomer-allowance-used", "newcomer"]
 
 
 def test_what_is_never_let_in_is_given_up_after_five_days() -> None:
@@ -226,6 +225,12 @@ def test_forged_mail_is_refused_and_unsigned_mail_judged_by_its_domain() -> None
 def test_the_strict_profile_refuses_who_does_not_stand() -> None:
     strict = replace(RULES, policy=Policy(profile="strict"))
     assert reasons(play(Seen(1), Seen(1, DOMAIN, message=1), rules=strict)) == ["no-standing", "unsigned"]
+
+
+def test_an_override_ends_between_two_ratings() -> None:
+    allowed = Override(KEY, "allow", "a friend", UnixSeconds(START + 2 * HOUR))
+    rules = replace(RULES, policy=Policy(overrides=(allowed,)))
+    assert reasons(play(Seen(1), Seen(3, message=1), rules=rules)) == ["allowed", "newcomer"]
 
 
 def test_no_anchor_is_an_error_as_it_is_in_scoring() -> None:

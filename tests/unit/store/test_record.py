@@ -30,7 +30,7 @@ from trustgraph.store.tables import add_endorsements, add_history
 FIRST = 20_000
 START = UnixSeconds(FIRST * SECONDS_PER_DAY)
 UNTIL = UnixSeconds(START + 4 * SECONDS_PER_DAY)
-A, B, C = (Identity.dkim(f"{name}.example") for name in "abc")
+A, B, C, D = (Identity.dkim(f"{name}.example") for name in "abcd")
 SCOPES = (0,)
 
 
@@ -82,6 +82,8 @@ def crowded(past: Store) -> Store:
         Observation(moment(day), observer, identity, Result.PASS, outcome, f"<many.{number}@x.example>")
         for number, (day, observer, identity, outcome) in enumerate(seen)
     ]
+    # By both on one day only.
+    mail += [Observation(moment(1.5), observer, D, Result.PASS, Outcome.GOOD, "<d@x.example>") for observer in two]
     ObservationWriter(past).add(mail)
     with past.writing() as connection:
         number = {name: n for n, name in connection.execute(sa.select(schema.identity.c.id, schema.identity.c.name))}
