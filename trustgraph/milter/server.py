@@ -133,6 +133,9 @@ class MilterServer:
         With ``close_idle`` only messages under way are waited for: every connection is closed as soon as it has none.
         """
         self.stop_accepting()
+        # The loop lets go of a listening socket a turn later, and announces what it accepted until then in the next.
+        for _ in range(2):
+            await asyncio.sleep(0)
         all_closed = self._all_closed = self._all_closed or asyncio.Event()
         if close_idle:
             self.stopping = True

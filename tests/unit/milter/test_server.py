@@ -11,11 +11,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from tests.milter_client import ALL_FLAGS, LEADING_SPACE, SILENT, Message, MilterClient, Outcome, packet, strings
-from tests.unit.milter.running import DEADLINE, Scripted, accept, nothing, running, wait_until
+from tests.unit.milter.running import DEADLINE, Scripted, accept, nothing, running, socket_path, wait_until
+from trustgraph.milter.listen import Listener, UnixAddress
 from trustgraph.milter.protocol import Action, ProtocolError, Wishes
-from trustgraph.milter.server import Limits, MessageTimeout
+from trustgraph.milter.server import Limits, MessageTimeout, MilterServer
 from trustgraph.milter.transaction import (
     Accept,
     AddHeader,
@@ -623,6 +625,28 @@ def test_draining_waits_for_clients_to_close_and_no_longer_than_it_may() -> None
         wait_until(run.ended, "the server should not wait for ever")
         assert run.handler.cancelled.is_set()
         client.close()
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_who_is_accepted_in_the_turn_in_which_draining_begins_is_served(turns: int) -> None:
+    async def drained_under_a_client() -> bool:
+        with socket_path() as path:
+            listener = Listener(UnixAddress(path))
+            server = MilterServer(Scripted())
+            await server.listen(listener.sockets)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                draining = asyncio.create_task(server.drain(DEADLINE, close_idle=False))
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                ended = draining.done()
+            await draining
+            listener.close()
+            return ended
+
+    assert not uvloop.run(drained_under_a_client())
 
 
 def test_no_packet_waits_for_a_delayed_acknowledgement() -> None:
