@@ -148,7 +148,7 @@ def network_after(
     changed = np.union1d(changed, now_facts.certified_otherwise(since, now))
     if not len(changed):
         return network
-    rows = np.flatnonzero(np.isin(snapshot.certification_subject, changed))
+    rows = _rows_of(snapshot.certification_subject, changed)
     part = replace(
         snapshot,
         certification_subject=snapshot.certification_subject[rows],
@@ -205,12 +205,23 @@ def _with_names(facts: Facts, names: Names) -> Facts:
     )
 
 
+def _rows_of(sorted_column: Ints, values: Ints) -> Ints:
+    """Which rows of a sorted column have one of the values, which are sorted too."""
+    wanted = values.astype(sorted_column.dtype)  # of another type, the whole column would be converted
+    first, last = np.searchsorted(sorted_column, wanted), np.searchsorted(sorted_column, wanted, side="right")
+    lengths = last - first
+    ends = np.cumsum(lengths)
+    rows: Ints = np.arange(int(lengths.sum())) + np.repeat(first - (ends - lengths), lengths)
+    return rows
+
+
 def _replaced(columns: Columns, whose: Ints, rows: Columns) -> Columns:
     """``columns``, sorted by the first of them, with all rows of some identities replaced by ``rows``, sorted alike."""
     if not len(whose):
         return columns
     # Whole runs are copied between what changes, which is several times faster than a permutation of all rows.
-    first, last = np.searchsorted(columns[0], whose), np.searchsorted(columns[0], whose, side="right")
+    wanted = whose.astype(columns[0].dtype)
+    first, last = np.searchsorted(columns[0], wanted), np.searchsorted(columns[0], wanted, side="right")
     begin, end = np.searchsorted(rows[0], whose), np.searchsorted(rows[0], whose, side="right")
     kept = [slice(a, b) for a, b in zip([0, *last.tolist()], [*first.tolist(), len(columns[0])], strict=True)]
     put = [slice(a, b) for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
