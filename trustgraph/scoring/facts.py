@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 
 from trustgraph.model import UnixSeconds, day_of
-from trustgraph.scoring.network import Network, build_network, distinct_endorsements, live_keys, network_from
+from trustgraph.scoring.network import Network, build_network, distinct_endorsements, live_keys, with_endorsers
 from trustgraph.scoring.snapshot import Ints, Snapshot, Texts
-
-#: The columns of one table, an array each.
-Columns = tuple[Ints, ...]
+from trustgraph.scoring.splice import Columns, rows_of, spliced
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +32,10 @@ class Facts:
     """Everything that is known, at whatever time it counts.
 
     ``names``: all identities, sorted by name. ``keys``: (identity, made, expires, revoked), a hard revocation at time
-    0. ``certifications``: (subject, endorser, User ID, made, ends), sorted so; ``ends`` when it expires, is revoked or
-    loses its User ID, whichever is first. ``counts``: (subject, observer, day, good, bad, unknown), sorted so. Keys'
-    identities, subjects, endorsers and observers are positions in ``names`` (int32); times are Unix seconds, ``NEVER``
-    for none.
+    0. ``certifications``: (subject, endorser, User ID, made, ends), sorted so, the last three :func:`narrowed`;
+    ``ends`` when it expires, is revoked or loses its User ID, whichever is first. ``counts``: (subject, observer, day,
+    good, bad, unknown), sorted so. Keys' identities, subjects, endorsers and observers are positions in ``names``
+    (int32); times are Unix seconds, ``NEVER`` for none.
     """
 
     names: Names
@@ -122,13 +120,13 @@ def patched(facts: Facts, delta: Delta) -> tuple[Facts, Ints]:
 
     changed, mailed = np.unique(at(delta.changed)), np.unique(at(delta.mailed))
     keys = (at(delta.keys[0]), *delta.keys[1:])
-    certifications = (at(delta.certifications[0]), at(delta.certifications[1]), *delta.certifications[2:])
+    certifications = (at(delta.certifications[0]), at(delta.certifications[1]), *narrowed(*delta.certifications[2:]))
     counts = (at(delta.counts[0]), at(delta.counts[1]), *delta.counts[2:])
     after = Facts(
         facts.names,
-        keys=_replaced(facts.keys, changed, in_order(keys, 1)),
-        certifications=_replaced(facts.certifications, changed, in_order(certifications, 2)),
-        counts=_replaced(facts.counts, mailed, in_order(counts, 3)),
+        keys=spliced(facts.keys, changed, in_order(keys, 1)),
+        certifications=spliced(facts.certifications, changed, in_order(certifications, 2)),
+        counts=spliced(facts.counts, mailed, in_order(counts, 3)),
     )
     return after, changed
 
@@ -148,7 +146,7 @@ def network_after(
     changed = np.union1d(changed, now_facts.certified_otherwise(since, now))
     if not len(changed):
         return network
-    rows = _rows_of(snapshot.certification_subject, changed)
+    rows = rows_of(snapshot.certification_subject, changed)
     part = replace(
         snapshot,
         certification_subject=snapshot.certification_subject[rows],
@@ -156,9 +154,17 @@ def network_after(
         certification_user_id=snapshot.certification_user_id[rows],
         certification_live=snapshot.certification_live[rows],
     )
-    subject, endorser = distinct_endorsements(part, live, network.operator)
-    subjects, endorsers = _replaced((network.subject, network.endorser), changed, (subject, endorser))
-    return network_from(subjects, endorsers, network.operator, live)
+    return with_endorsers(network, changed, *distinct_endorsements(part, live, network.operator))
+
+
+def narrowed(user_id: Ints, made_at: Ints, ends_at: Ints) -> Columns:
+    """The same in 32 bits each: copying a table takes as long as its octets, and this is the largest.
+
+    OpenPGP's times have no more (RFC 9580 section 3.5); an end after 2106 becomes the last moment. Numbers of User IDs
+    only need to differ among those that one host certified for another.
+    """
+    last = np.iinfo(np.uint32).max
+    return user_id.astype(np.uint32), *(np.minimum(time, last).astype(np.uint32) for time in (made_at, ends_at))
 
 
 def in_order(columns: Columns, leading: int) -> Columns:
@@ -203,32 +209,3 @@ def _with_names(facts: Facts, names: Names) -> Facts:
         certifications=(moved[subject], moved[endorser], *certifications),
         counts=(moved[counted], moved[observer], *counts),
     )
-
-
-def _rows_of(sorted_column: Ints, values: Ints) -> Ints:
-    """Which rows of a sorted column have one of the values, which are sorted too."""
-    wanted = values.astype(sorted_column.dtype)  # of another type, the whole column would be converted
-    first, last = np.searchsorted(sorted_column, wanted), np.searchsorted(sorted_column, wanted, side="right")
-    lengths = last - first
-    ends = np.cumsum(lengths)
-    rows: Ints = np.arange(int(lengths.sum())) + np.repeat(first - (ends - lengths), lengths)
-    return rows
-
-
-def _replaced(columns: Columns, whose: Ints, rows: Columns) -> Columns:
-    """``columns``, sorted by the first of them, with all rows of some identities replaced by ``rows``, sorted alike."""
-    if not len(whose):
-        return columns
-    # Whole runs are copied between what changes, which is several times faster than a permutation of all rows.
-    wanted = whose.astype(columns[0].dtype)
-    first, last = np.searchsorted(columns[0], wanted), np.searchsorted(columns[0], wanted, side="right")
-    begin, end = np.searchsorted(rows[0], whose), np.searchsorted(rows[0], whose, side="right")
-    kept = [slice(a, b) for a, b in zip([0, *last.tolist()], [*first.tolist(), len(columns[0])], strict=True)]
-    put = [slice(a, b) for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
-    result = []
-    for column, values in zip(columns, rows, strict=True):
-        pieces = [column[kept[0]]]
-        for new, run in zip(put, kept[1:], strict=True):
-            pieces += (values[new], column[run])
-        result.append(np.concatenate(pieces, dtype=column.dtype))
-    return tuple(result)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from trustgraph.scoring.gather import in_threads, row_blocks
+from trustgraph.scoring.gather import Each, in_threads, row_blocks
 from trustgraph.scoring.network import Network
 from trustgraph.scoring.snapshot import Flags, Ints
 
@@ -80,8 +80,8 @@ def count_votes(network: Network, votes: Votes, trusted: Flags) -> Ints:
 class Tally:
     """Votes of voices that only ever become more: each is counted when it comes."""
 
-    def __init__(self, network: Network, votes: Votes) -> None:
-        self._network, self._votes = network, votes
+    def __init__(self, network: Network, votes: Votes, each: Each[slice]) -> None:
+        self._network, self._votes, self._each = network, votes, each
         self._heard = np.zeros(network.size, dtype=np.bool_)
         self._voted = np.zeros(len(votes.subject), dtype=np.bool_)
         self._endorsers: Ints = np.zeros(network.size, dtype=np.int64)
@@ -90,12 +90,20 @@ class Tally:
         """What :func:`count_votes` gives for ``voices``, who include all that were given before."""
         new = voices & ~self._heard
         self._heard = voices.copy()
-        voting = np.zeros(len(self._voted), dtype=np.bool_)
-        voting[self._votes.group[new[self._network.endorser]]] = True
-        voting &= ~self._voted
-        self._voted |= voting
-        self._endorsers = self._endorsers + np.bincount(self._votes.subject[voting], minlength=self._network.size)
-        return self._endorsers
+        network, subject = self._network, self._votes.subject
+
+        def one(rows: slice) -> None:
+            edges = slice(network.start[rows.start], network.start[rows.stop])
+            groups = slice(*np.searchsorted(subject, np.array([rows.start, rows.stop], dtype=subject.dtype)))
+            voting = np.zeros(groups.stop - groups.start, dtype=np.bool_)
+            voting[self._votes.group[edges][new[network.endorser[edges]]] - groups.start] = True
+            voting &= ~self._voted[groups]
+            self._voted[groups] |= voting
+            more = np.bincount(subject[groups][voting] - rows.start, minlength=rows.stop - rows.start)
+            self._endorsers[rows] += more
+
+        self._each(one)
+        return self._endorsers.copy()
 
 
 def grow_gate(
@@ -116,20 +124,21 @@ def grow_gate(
     may = network.live if able is None else able & network.live
     heard = anchors if able is None else anchors | (may & _endorsed_by(network, anchors))
     silent = np.zeros(network.size, dtype=np.bool_) if barred is None else barred
-    core, tally = anchors, Tally(network, votes)
-    while True:
-        voices = (core | heard) & ~silent
+    with in_threads(row_blocks(network)) as each:
+        core, tally = anchors, Tally(network, votes, each)
+        while True:
+            voices = (core | heard) & ~silent
+            endorsers = tally.with_voices(voices)
+            grown = core | (may & (endorsers >= quorum))
+            if np.array_equal(grown, core):
+                break
+            core = grown
+        if able is None:
+            return Gate(core, voices, endorsers)
+        near = may & (count_votes(network, votes, core & ~silent) >= max(quorum - 1, 1))
+        voices |= near & ~silent
         endorsers = tally.with_voices(voices)
-        grown = core | (may & (endorsers >= quorum))
-        if np.array_equal(grown, core):
-            break
-        core = grown
-    if able is None:
-        return Gate(core, voices, endorsers)
-    near = may & (count_votes(network, votes, core & ~silent) >= max(quorum - 1, 1))
-    voices |= near & ~silent
-    endorsers = tally.with_voices(voices)
-    return Gate(core | (may & (endorsers >= quorum)), voices, endorsers)
+        return Gate(core | (may & (endorsers >= quorum)), voices, endorsers)
 
 
 def _endorsed_by(network: Network, endorsers: Flags) -> Flags:

@@ -97,6 +97,7 @@ class _Steps:
         self._last: tuple[Floats, Floats] | None = None  # image and change of the best step so far
         self._images: list[Floats] = []  # differences of the last steps' images, and of their changes
         self._changes: list[Floats] = []
+        self._products = np.zeros((0, 0))  # of each of these changes with each
 
     def take(self) -> float:
         """Make the pass; returns the L1 norm of the change."""
@@ -112,9 +113,7 @@ class _Steps:
 
     def go_on(self) -> None:
         """Next is the combination of the last steps' images that would change least, if all went on as it went."""
-        if self._last is not None:
-            self._remember(*self._last)
-        weights = self._weights() if self._changes else np.zeros(0)
+        weights = self._weights(*self._last) if self._last else np.zeros(0)
 
         def one(block: Block) -> None:
             rows, _ = block
@@ -134,30 +133,26 @@ class _Steps:
         assert self._last is not None  # noqa: S101 - the first step is the best so far
         self._x[:] = self._last[0]
         self._sent = self._x * self._budget
-        self._images, self._changes = [], []
+        self._images, self._changes, self._products = [], [], np.zeros((0, 0))
 
-    def _remember(self, image: Floats, change: Floats) -> None:
+    def _weights(self, image: Floats, change: Floats) -> Floats:
+        """Remember the step since that image and its change; weights of all that is remembered, by least squares."""
         full = len(self._images) == _MEMORY
-        images = self._images.pop(0) if full else np.empty_like(image)
-        changes = self._changes.pop(0) if full else np.empty_like(change)
+        self._images.append(self._images.pop(0) if full else np.empty_like(image))
+        self._changes.append(self._changes.pop(0) if full else np.empty_like(change))
+        newest = self._changes[-1]
 
-        def one(block: Block) -> None:
-            rows, _ = block
-            np.subtract(self.image[rows], image[rows], out=images[rows])
-            np.subtract(self._change[rows], change[rows], out=changes[rows])
-
-        self._each(one)
-        self._images.append(images)
-        self._changes.append(changes)
-
-    def _weights(self) -> Floats:
         def one(block: Block) -> Floats:
             rows, _ = block
-            vectors = [*(change[rows] for change in self._changes), self._change[rows]]
-            return np.array([[np.einsum("i,i->", u, v) for v in vectors] for u in vectors[:-1]])
+            np.subtract(self.image[rows], image[rows], out=self._images[-1][rows])
+            np.subtract(self._change[rows], change[rows], out=newest[rows])
+            pair = newest[rows], self._change[rows]
+            return np.array([[np.einsum("i,i->", u[rows], v) for v in pair] for u in self._changes])
 
-        products = sum(self._each(one), np.zeros((len(self._changes), len(self._changes) + 1)))
-        return np.asarray(np.linalg.lstsq(products[:, :-1], products[:, -1], rcond=1e-12)[0])
+        sums = sum(self._each(one), np.zeros((len(self._changes), 2)))
+        known = self._products[1:, 1:] if full else self._products
+        self._products = np.block([[known, sums[:-1, :1]], [sums[:, 0]]])
+        return np.asarray(np.linalg.lstsq(self._products, sums[:, 1], rcond=1e-12)[0])
 
 
 def _budgets(network: Network, disqualified: Flags | None) -> Floats:

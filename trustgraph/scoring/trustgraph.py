@@ -29,7 +29,7 @@ import numpy as np
 from trustgraph.scoring.algorithms import Parameters, Problem, Scores, observer_trust, observers_operators
 from trustgraph.scoring.explanation import Contribution
 from trustgraph.scoring.gate import Votes, group_votes, grow_gate
-from trustgraph.scoring.gather import row_blocks
+from trustgraph.scoring.gather import in_threads, row_blocks
 from trustgraph.scoring.hearsay import Hearsay, hearsay_contributions, weigh_hearsay
 from trustgraph.scoring.history import daily_contributions, weigh_history
 from trustgraph.scoring.mass import trust_mass, typical_mass
@@ -181,13 +181,17 @@ def _rating_of(p: Parameters, good: Floats, bad: Floats) -> Floats:
 def _votes(network: Network, votes: Votes, weight: Floats) -> Floats:
     """Sum over operators of the weight of each one's weightiest endorser, one an identity."""
     total = np.zeros(network.size)
-    for rows in row_blocks(network):  # a whole network's votes at once would be most of the memory that scoring takes
+
+    def one(rows: slice) -> None:  # a whole network's votes at once would be most of the memory that scoring takes
         edges = slice(network.start[rows.start], network.start[rows.stop])
         group = votes.group[edges]
         first, last = int(group.min(initial=len(votes.subject))), int(group.max(initial=-1)) + 1
         best = np.zeros(max(last - first, 0))
         np.maximum.at(best, group - first, weight[network.endorser[edges]])
         total[rows] = np.bincount(votes.subject[first:last] - rows.start, best, minlength=rows.stop - rows.start)
+
+    with in_threads(row_blocks(network)) as each:
+        each(one)
     return total
 
 

@@ -7,8 +7,9 @@ from collections.abc import Collection
 import numpy as np
 import sqlalchemy as sa
 
-from trustgraph.scoring.facts import Columns, Delta, Facts, Names, in_order
+from trustgraph.scoring.facts import Delta, Facts, Names, in_order, narrowed
 from trustgraph.scoring.snapshot import NEVER
+from trustgraph.scoring.splice import Columns
 from trustgraph.store.changes import Change, Cursor, newest_change, still_there
 from trustgraph.store.columns import Identities, numbers_of, read_identities
 from trustgraph.store.engine import Store
@@ -40,7 +41,9 @@ def read_facts(store: Store, scopes: Collection[int]) -> tuple[Facts, Cursor]:
     facts = Facts(
         _names(identities),
         keys=in_order((position[keys[0]], *keys[1:]), 1),
-        certifications=in_order((position[certifications[0]], position[certifications[1]], *certifications[2:]), 2),
+        certifications=in_order(
+            (position[certifications[0]], position[certifications[1]], *narrowed(*certifications[2:])), 2
+        ),
         counts=in_order((position[counts[0]], position[counts[1]], *counts[2:]), 3),
     )
     return facts, cursor

@@ -101,7 +101,8 @@ def test_no_extrapolation_however_wrong_keeps_it_from_the_answer(
     n, p = network(6), np.zeros(HOSTS)
     p[0] = 1.0
     right = trust_mass(n, p, 0.7)
-    monkeypatch.setattr(mass._Steps, "_weights", lambda steps: np.full(len(steps._changes), nonsense))
+    weights = mass._Steps._weights
+    monkeypatch.setattr(mass._Steps, "_weights", lambda *step: np.full(len(weights(*step)), nonsense))
     wrong = trust_mass(n, p, 0.7)
     assert np.abs(wrong.mass - right.mass).sum() < 1e-13
 
@@ -131,10 +132,11 @@ def test_votes_are_grouped_by_subject_and_operator(seed: int) -> None:
 def test_a_tally_counts_what_counting_anew_would(seed: int, additions: list[int]) -> None:
     n = network(seed, 60)
     votes, voices = group_votes(n), np.zeros(60, dtype=np.bool_)
-    tally = Tally(n, votes)
-    for number in (0, *additions):
-        voices[np.random.default_rng(number).integers(0, 60, number)] = True
-        assert tally.with_voices(voices).tolist() == count_votes(n, votes, voices).tolist()
+    with in_threads([slice(0, 20), slice(20, 60)]) as each:
+        tally = Tally(n, votes, each)
+        for number in (0, *additions):
+            voices[np.random.default_rng(number).integers(0, 60, number)] = True
+            assert tally.with_voices(voices).tolist() == count_votes(n, votes, voices).tolist()
 
 
 def test_what_a_thread_raises_is_raised() -> None:
