@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trustgraph.lab import wilson
+from trustgraph.endorsement import wilson
 from trustgraph.lab.traffic import Traffic
 from trustgraph.lab.vouching import LIFETIME_DAYS, Cause, Vouch, moment
 from trustgraph.lab.world import World

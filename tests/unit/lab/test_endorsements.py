@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trustgraph.endorsement.wilson import bounds
 from trustgraph.lab.vouching import Cause
-from trustgraph.lab.wilson import bounds
 from trustgraph.lab.world import Kind
 from trustgraph.model import SECONDS_PER_DAY
 

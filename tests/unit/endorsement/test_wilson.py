@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from trustgraph.endorsement.wilson import bounds
 from trustgraph.errors import BadInput
-from trustgraph.lab.wilson import bounds
 
 
 @pytest.mark.parametrize(
