@@ -26,7 +26,7 @@ MAX_FIELDS = 10_000
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
 #: What border verifiers insert beside Authentication-Results.
-_VERIFIERS_FIELDS = frozenset({"authentication-results", "received-spf", "dkim-filter"})
+VERIFIERS_FIELDS = frozenset({"authentication-results", "received-spf", "dkim-filter"})
 
 #: ``from <helo> (<verified name> [<address>])`` as Postfix and Sendmail write it, and ``from <name> ([<address>] …)``
 #: as Exim and Dovecot do. What is not in parentheses in the first kind is the client's word; Sendmail adds "may be
@@ -81,12 +81,12 @@ def trace_of(fields: list[Field], authserv_ids: frozenset[str], our_hosts: froze
 
     Raises :class:`BadInput` when there is no border's Received field.
     """
-    border = _border(fields, our_hosts)
+    border = border_of(fields, our_hosts)
     received = " ".join(fields[border].value.decode("utf-8", "replace").split())
     results = [field.value for field in fields[:border] if _is_ours(field, authserv_ids)]
     for field in fields[border + 1 :]:
         is_foreign = field.name == "authentication-results" and not _is_ours(field, authserv_ids)
-        if is_foreign or field.name not in _VERIFIERS_FIELDS:
+        if is_foreign or field.name not in VERIFIERS_FIELDS:
             break
         if field.name == "authentication-results":
             results.append(field.value)
@@ -97,8 +97,8 @@ def _is_ours(field: Field, authserv_ids: frozenset[str]) -> bool:
     return field.name == "authentication-results" and authserv_id_of(field.value) in authserv_ids
 
 
-def _border(fields: list[Field], our_hosts: frozenset[str]) -> int:
-    """Where our border's Received field is."""
+def border_of(fields: list[Field], our_hosts: frozenset[str]) -> int:
+    """Where our border's Received field is: the fields above it are ours. Raises :class:`BadInput` without one."""
     for at, field in enumerate(fields):
         if field.name == "received":
             received = " ".join(field.value.decode("utf-8", "replace").split())
