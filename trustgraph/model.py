@@ -235,12 +235,16 @@ class UserIdScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserId:
-    """A self-signed User ID. ``host`` is the FQDN of ``smtp://<fqdn>[:port]`` or ``<postmaster@fqdn>``, else empty."""
+    """A self-signed User ID. ``host`` is the FQDN of ``smtp://<fqdn>[:port]`` or ``<postmaster@fqdn>``, else empty.
+
+    ``approvals_at`` is when the key last said which certifications over it it approves, None if it never did.
+    """
 
     text: str
     scope: UserIdScope
     host: str = ""
     revoked_at: UnixSeconds | None = None
+    approvals_at: UnixSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +254,7 @@ class Certification:
     ``revoked_at`` is the time of the issuer's 0x30 signature that came after it, None if there is none. ``weak``: made
     with a hash that no longer counts at that date. ``depth``, ``amount`` and ``regex`` are the trust signature's
     (section 5.2.3.21), 0, 120 and empty for a plain one; several regular expressions are joined by newlines.
+    ``approved_at`` is when the subject said last that it approves, None if that is not known of.
     """
 
     issuer: str
@@ -264,6 +269,7 @@ class Certification:
     regex: str = ""
     weak: bool = False
     notations: tuple[tuple[str, str], ...] = ()
+    approved_at: UnixSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def milter(octets: bytes) -> None:
 def keyserver(octets: bytes) -> None:
     """HKP answers, the first octet choosing the status."""
     status = (200, 404, 500, 301)[octets[0] % 4] if octets else 200
-    answer = read_response("http://keys.example", status, octets[1:], HOST.fingerprint)
+    answer = read_response("http://keys.example", status, octets[1:], HOST.fingerprint, NOW)
     assert isinstance(answer, Found | Absent | Unreachable)
     if isinstance(answer, Found):
         assert read_host_certificate([answer.certificate], HOST.fingerprint, NOW).fingerprint == HOST.fingerprint

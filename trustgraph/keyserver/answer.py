@@ -1,14 +1,19 @@
-"""What one HTTP response to a lookup by fingerprint says. Pure and total: every response is one of three answers."""
+"""What one HTTP response to a lookup by fingerprint says. Total: every response is one of three answers.
+
+The body is taken in pieces as it comes, so that one of any length costs a bounded amount of memory.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from trustgraph.errors import BadInput
-from trustgraph.openpgp.transferable import find_certificate
+from trustgraph.model import UnixSeconds
+from trustgraph.openpgp.finding import CertificateFinder, Gathered, LongCertificate
 
 
 class Cause(NamedTuple):
@@ -20,10 +25,14 @@ class Cause(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``certificate`` is the binary packets of the certificate asked for and nothing else; ``server`` gave it."""
+    """``certificate`` is the binary packets of the certificate asked for and nothing else; ``server`` gave it.
+
+    Of a certificate that is too long to be held, these are what the key itself says, verified; ``long`` is all of it.
+    """
 
     certificate: bytes
     server: str
+    long: LongCertificate | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +52,14 @@ class Unreachable:
 
 Answer: TypeAlias = Found | Absent | Unreachable
 
+#: Why there is no answer yet: one is under way and takes longer than a message waits.
+LONG_ANSWER = "long-answer"
+
 #: Reasons that lie in what was asked for. Whoever names a fingerprint can cause them (a flooded key, a subkey's
 #: fingerprint, one of a version that the server does not know), so they must not count against the server.
-OF_THE_REQUEST = frozenset({"wrong-key", "damaged", "oversize", "http-400", "http-422", "http-500", "http-501"})
-
-_KEY_BLOCK = re.compile(rb"^-----BEGIN PGP PUBLIC KEY BLOCK-----", re.MULTILINE)
-_BLOCK_END = re.compile(rb"^-----END PGP ", re.MULTILINE)
+OF_THE_REQUEST = frozenset(
+    {"wrong-key", "damaged", "oversize", LONG_ANSWER, "http-400", "http-422", "http-500", "http-501"}
+)
 
 # The machine-readable index of the HKP draft (draft-shaw-openpgp-hkp-00 section 5.2): info:<version>:<count>. Some
 # servers add colons, some end lines with CRLF. A missing info line says nothing, and one before keys contradicts them.
@@ -66,8 +77,8 @@ def unreachable(server: str, reason: str) -> Unreachable:
     return Unreachable(reason, (Cause(server, reason),))
 
 
-def read_response(server: str, status: int, body: bytes, fingerprint: str) -> Answer:
-    """The answer in a complete response. ``fingerprint`` is lower-case hex, 40 or 64 digits.
+def read_response(server: str, status: int, body: bytes, fingerprint: str, at: UnixSeconds) -> Answer:
+    """The answer in a complete response. ``fingerprint`` is lower-case hex, 40 or 64 digits; ``at`` is now.
 
     SKS answers 500 to requests it does not like and overloaded proxies 403 and 429, so only 404 and an explicit "none"
     are Absent.
@@ -76,20 +87,42 @@ def read_response(server: str, status: int, body: bytes, fingerprint: str) -> An
         return Absent((server,))
     if status != 200:
         return unreachable(server, f"http-{status}")
-    try:
-        certificate = find_certificate(body, fingerprint)
-    except BadInput:
-        whole = body[:1] >= b"\x80" or _BLOCK_END.search(body)
-        return unreachable(server, "damaged" if whole else "truncated")
-    if certificate is not None:
-        return Found(certificate, server)
-    return _without_certificate(server, body)
+    reader = BodyReader(server, fingerprint, at)
+    reader.feed(body)
+    return reader.finish()
 
 
-def _without_certificate(server: str, body: bytes) -> Absent | Unreachable:
-    if body[:1] >= b"\x80" or _KEY_BLOCK.search(body):
-        return unreachable(server, "wrong-key")
-    return Absent((server,)) if _says_none(body) else unreachable(server, "no-certificate")
+class BodyReader:
+    """The body of a response with status 200. ``open_file`` makes the file for a certificate that is very long."""
+
+    def __init__(
+        self,
+        server: str,
+        fingerprint: str,
+        at: UnixSeconds,
+        open_file: Callable[[], BinaryIO] = tempfile.TemporaryFile,
+    ) -> None:
+        self._server = server
+        self._finder = CertificateFinder(fingerprint, lambda: Gathered(fingerprint, at, open_file))
+        self._page = b""
+
+    def feed(self, piece: bytes) -> None:
+        """Take in the next piece of the body. Raises what writing to the file raises."""
+        self._page += piece[: _MAX_PAGE_BYTES + 1 - len(self._page)]
+        self._finder.feed(piece)
+
+    def finish(self) -> Answer:
+        """The answer, once the body is complete."""
+        finder = self._finder
+        try:
+            found = finder.finish()
+        except BadInput:
+            return unreachable(self._server, "damaged" if finder.has_end else "truncated")
+        if found is not None:
+            return Found(found.octets(), self._server, found.long)
+        if finder.has_block:
+            return unreachable(self._server, "wrong-key")
+        return Absent((self._server,)) if _says_none(self._page) else unreachable(self._server, "no-certificate")
 
 
 def _says_none(body: bytes) -> bool:

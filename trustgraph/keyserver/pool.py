@@ -2,6 +2,9 @@
 
 A lookup is a flight; those who ask for a fingerprint that is in the air share it. The likeliest server is asked first,
 another when that one is late or fails, and all when one of them says "none", since that has to be heard from each.
+
+A flight whose answer proves to be long stays in the air after a message has given up waiting for it, so that what
+anybody can hang on a key does not make it unreachable for good. Few may be long at a time, beside the others.
 """
 
 from __future__ import annotations
@@ -15,12 +18,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from trustgraph.errors import BadInput, ConfigurationError
-from trustgraph.keyserver.answer import OF_THE_REQUEST, Absent, Answer, Found, Unreachable, combine, unreachable
+from trustgraph.keyserver.answer import (
+    LONG_ANSWER,
+    OF_THE_REQUEST,
+    Absent,
+    Answer,
+    Found,
+    Unreachable,
+    combine,
+    unreachable,
+)
 from trustgraph.keyserver.breaker import Breaker, BreakerPolicy, Permit, State
 from trustgraph.keyserver.latency import Latency
 from trustgraph.keyserver.publish import Published, publish_to
-from trustgraph.keyserver.server import KeyServer, ServerPolicy
-from trustgraph.model import parse_fingerprint
+from trustgraph.keyserver.server import KeyServer, ServerPolicy, now
+from trustgraph.model import UnixSeconds, parse_fingerprint
 
 #: Of a lookup's time, what its flight has: the rest is for making one answer of what there is before it is due.
 _FLIGHT_SHARE = 0.9
@@ -34,6 +46,7 @@ class PoolPolicy:
     """Bounds of the whole: seconds for a lookup, before a second server is asked at the latest; lookups at once.
 
     ``flights`` fingerprints are looked up at a time, each over at most one connection a server; ``waiting`` more wait.
+    ``long_flights`` more, whose answers are long, have ``long_seconds`` from when that is known.
     ``publish_seconds`` bounds a publication, ``publish_pauses`` are seconds before each look at what came of it.
     """
 
@@ -41,6 +54,8 @@ class PoolPolicy:
     hedge_seconds: float = 0.5
     flights: int = 32
     waiting: int = 256
+    long_flights: int = 2
+    long_seconds: float = 60.0
     publish_seconds: float = 30.0
     publish_pauses: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 2.0)
 
@@ -49,8 +64,9 @@ class Pool:
     """Belongs to one event loop; :meth:`aclose` ends it.
 
     ``urls`` are as an operator writes them, preferred first; raises :class:`ConfigurationError` for one that is none or
-    is there twice. ``monotonic`` is for measuring latencies and breaker intervals; ``tls`` makes the context for https,
-    by default from the system's certificates, once and when first needed, as that takes tens of milliseconds.
+    is there twice. ``monotonic`` is for measuring latencies and breaker intervals, ``clock`` tells the time; ``tls``
+    makes the context for https, by default from the system's certificates, once and when first needed, as that takes
+    tens of milliseconds.
     """
 
     def __init__(
@@ -61,17 +77,20 @@ class Pool:
         breaker_policy: BreakerPolicy | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        clock: Callable[[], UnixSeconds] = now,
     ) -> None:
         self._policy = policy or PoolPolicy()
         self._monotonic = monotonic
         self._make_tls = tls
         patience = self._policy.timeout_seconds * _FAIR_SHARE
-        servers = [KeyServer(url, lambda: self._tls, server_policy) for url in urls]
+        judging = asyncio.Semaphore()
+        servers = [KeyServer(url, lambda: self._tls, server_policy, clock, judging) for url in urls]
         breakers = [Breaker(breaker_policy or BreakerPolicy()) for _ in servers]
         self._lines = [_Line(*pair, monotonic, patience) for pair in zip(servers, breakers, strict=True)]
         if len(set(self.servers)) < len(servers):
             raise ConfigurationError(f"keyservers: expected each server once, got {', '.join(self.servers)}")
         self._flights: dict[str, asyncio.Task[Answer]] = {}
+        self._long: set[str] = set()
         self._places = asyncio.Semaphore(self._policy.flights)
         self._closed = False
 
@@ -84,10 +103,11 @@ class Pool:
         """The servers' base URLs in the configured order."""
         return tuple(line.server.url for line in self._lines)
 
-    async def lookup(self, fingerprint: str) -> Answer:
+    async def lookup(self, fingerprint: str, *, patient: bool = False) -> Answer:
         """The certificate with this fingerprint, or that there is none, or that nobody could say, in bounded time.
 
-        Cancelling it does not end the lookup for others who ask the same. Never raises.
+        A long answer that is still under way when that is over is Unreachable with the reason ``LONG_ANSWER``; only who
+        is ``patient`` waits for it. Cancelling it does not end the lookup for others who ask the same. Never raises.
         """
         try:
             wanted = parse_fingerprint(fingerprint)
@@ -105,8 +125,10 @@ class Pool:
             flight.add_done_callback(lambda _flight: self._flights.pop(wanted, None))
         # not "await flight": a caller who is cancelled would take the flight with him
         await asyncio.wait([flight], timeout=self._policy.timeout_seconds)
+        if patient and wanted in self._long:
+            await asyncio.wait([flight], timeout=self._policy.long_seconds)
         if not flight.done():
-            return Unreachable("timeout")
+            return Unreachable(LONG_ANSWER if wanted in self._long else "timeout")
         return Unreachable("closed") if flight.cancelled() else flight.result()
 
     async def publish(self, certificate: bytes, fingerprint: str) -> list[Published]:
@@ -126,16 +148,33 @@ class Pool:
 
     async def _fly(self, fingerprint: str) -> Answer:
         answers: dict[str, Answer] = {}
+        place = _Place(self._places)
         try:
-            async with asyncio.timeout(self._policy.timeout_seconds * _FLIGHT_SHARE), self._places:
+            async with asyncio.timeout(self._policy.timeout_seconds * _FLIGHT_SHARE) as deadline:
+                await place.take()
                 answers = {server: unreachable(server, "timeout") for server in self.servers}
-                await self._ask(fingerprint, answers)
+                await self._ask(fingerprint, answers, lambda: self._may_be_long(fingerprint, deadline, place))
         except TimeoutError:
             if not answers:
                 return Unreachable("waited-too-long")
+            if fingerprint in self._long:
+                return Unreachable(LONG_ANSWER)
+        finally:
+            place.leave()
+            self._long.discard(fingerprint)
         return combine(answers)
 
-    async def _ask(self, fingerprint: str, answers: dict[str, Answer]) -> None:
+    def _may_be_long(self, fingerprint: str, deadline: asyncio.Timeout, place: _Place) -> bool:
+        """Whether there is room for a flight with a long answer; then it makes its own for others."""
+        if fingerprint not in self._long:
+            if len(self._long) >= self._policy.long_flights:
+                return False
+            self._long.add(fingerprint)
+            place.leave()
+            deadline.reschedule(asyncio.get_running_loop().time() + self._policy.long_seconds)
+        return True
+
+    async def _ask(self, fingerprint: str, answers: dict[str, Answer], may_be_long: Callable[[], bool]) -> None:
         """Fill ``answers`` until one is Found or all are in."""
         now = self._monotonic()
         waiting = deque(sorted(self._lines, key=lambda line: line.rank(now)))
@@ -145,7 +184,7 @@ class Pool:
             while True:
                 while waiting and len(asked) < at_once:
                     line = waiting.popleft()
-                    asked[asyncio.create_task(line.ask(fingerprint))] = line
+                    asked[asyncio.create_task(line.ask(fingerprint, may_be_long))] = line
                 if not asked:
                     return
                 latest = next(reversed(asked.values()))
@@ -177,16 +216,20 @@ class _Line:
         """The smaller, the earlier it is asked."""
         return self.breaker.state(now) is not State.CLOSED, self.latency.cost(now)
 
-    async def ask(self, fingerprint: str) -> Answer:
+    async def ask(self, fingerprint: str, may_be_long: Callable[[], bool]) -> Answer:
         """The server's answer, if the breaker lets the question through; remembers how it went."""
         began = self._monotonic()
         permit = self.breaker.enter(began)
         if permit is None:
             return unreachable(self.server.url, "circuit-open")
+        length = _LengthAsked(may_be_long)
         try:
-            answer = await self.server.lookup(fingerprint)
+            answer = await self.server.lookup(fingerprint, length)
         except BaseException:
-            self._given_up(permit, self._monotonic(), self._monotonic() - began)
+            if length.is_long:  # nobody's fault but that of who made it so
+                self.breaker.abandon(permit)
+            else:
+                self._given_up(permit, self._monotonic(), self._monotonic() - began)
             raise
         now = self._monotonic()
         failed = isinstance(answer, Unreachable)
@@ -196,7 +239,7 @@ class _Line:
             self.breaker.succeed()
         if failed:
             self.latency.failed(now)
-        else:
+        elif not length.is_long:
             self.latency.answered(now, now - began)
         return answer
 
@@ -208,6 +251,35 @@ class _Line:
             self.breaker.fail(now, permit)
         else:
             self.breaker.abandon(permit)
+
+
+class _LengthAsked:
+    """Remembers that leave for a long answer was asked."""
+
+    def __init__(self, may_be_long: Callable[[], bool]) -> None:
+        self.is_long = False
+        self._may_be_long = may_be_long
+
+    def __call__(self) -> bool:
+        self.is_long = True
+        return self._may_be_long()
+
+
+class _Place:
+    """One of the places for flights; left once, however often that is said."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._taken = False
+
+    async def take(self) -> None:
+        await self._places.acquire()
+        self._taken = True
+
+    def leave(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._places.release()
 
 
 async def _end(tasks: Iterable[asyncio.Task[Answer]]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trustgraph.errors import BadInput
 from trustgraph.keyserver.answer import Absent, Answer, Unreachable
 from trustgraph.keyserver.server import KeyServer
-from trustgraph.openpgp.transferable import find_certificate, statements
+from trustgraph.openpgp.transferable import find_certificate, says_all, statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ async def _publish(
             # a server that could not be reached may have it all the same; one look tells
             for pause in pauses if isinstance(submitted, int) else pauses[:1]:
                 await asyncio.sleep(pause)
-                missing = _missing(await server.lookup(fingerprint), own)
+                answer = await server.lookup(fingerprint)
+                missing = await asyncio.to_thread(_missing, answer, own)
                 if not missing:
                     return Published(server.url, ok=True)
     except TimeoutError:
@@ -71,4 +73,6 @@ def _missing(answer: Answer, own: bytes) -> str:
         return answer.reason
     if isinstance(answer, Absent):
         return "absent"
-    return "" if statements(own) <= statements(answer.certificate) else "incomplete"
+    # of a long one, such as anybody can make it, only the whole has what others say
+    found = answer.long.open() if answer.long else io.BytesIO(answer.certificate)
+    return "" if says_all(found, statements(own)) else "incomplete"

@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from trustgraph.model import Certification, HostKey, UnixSeconds
+from trustgraph.model import Certification, HostKey, UnixSeconds, UserId
+from trustgraph.openpgp.approval import Approvals, canonical_form
 from trustgraph.openpgp.digest import SHA1
 from trustgraph.openpgp.publickey import PublicKey
 from trustgraph.openpgp.sections import Candidate, Fate, Section
@@ -33,12 +34,13 @@ _GIVEN_BYTES = 600
 class Facts:
     """What a certificate comes to.
 
-    ``expired`` counts certifications that are no longer in force at the policy's time, ``user_ids_left_out`` User ID
-    packets that the key does not claim.
+    ``canonical`` has for each of the ``certifications`` what an approval of it hashes. ``expired`` counts those that
+    are no longer in force at the policy's time, ``user_ids_left_out`` User ID packets that the key does not claim.
     """
 
     host_key: HostKey
     certifications: tuple[Certification, ...]
+    canonical: tuple[bytes, ...]
     fates: Counter[Fate]
     expired: int
     user_ids_left_out: int
@@ -52,12 +54,14 @@ class _Given:
     digest: bytes
     fate: Fate
     certification: Certification | None
+    canonical: bytes = b""
 
 
 @dataclass(slots=True)
 class _UserIdState:
     own_made_at: int = -1
     own_revoked_at: int = -1
+    approvals: Approvals = field(default_factory=Approvals)
     given: dict[str, list[_Given]] = field(default_factory=dict)
     revoked: dict[str, list[_Given]] = field(default_factory=dict)
 
@@ -105,18 +109,19 @@ class Certificate:
     def finish(self) -> Facts:
         """The facts, once the last section is in."""
         fates = Counter(self._fates)
-        certifications: list[Certification] = []
+        kept: list[tuple[Certification, bytes]] = []
         claimed = {octets: state for octets, state in self._user_ids.items() if state.is_claimed()}
         for state in self._user_ids.values():
             for given in state.all_given():
                 fates[given.fate if state.is_self_signed() else Fate.NOT_SELF_SIGNED] += 1
             if state.is_self_signed():
-                certifications += _certifications(state)
+                kept += _certifications(state)
         return Facts(
             host_key=self._host_key(claimed),
-            certifications=tuple(certifications),
+            certifications=tuple(made for made, _ in kept),
+            canonical=tuple(canonical for _, canonical in kept),
             fates=fates,
-            expired=sum(_expired(made, self._policy.at) for made in certifications),
+            expired=sum(_expired(made, self._policy.at) for made, _ in kept),
             user_ids_left_out=max(0, self._packets - len(claimed)),
         )
 
@@ -131,9 +136,7 @@ class Certificate:
             revoked_at=self._revoked_at,
             hard_revoked=self._hard_revoked,
             self_signed_at=self._authority.self_signed_at(),
-            user_ids=tuple(
-                parse_user_id(user_id_text(octets), _own_revocation(state)) for octets, state in claimed.items()
-            ),
+            user_ids=tuple(_user_id(octets, state) for octets, state in claimed.items()),
         )
 
     def _is_own_in_force(self, candidate: Candidate, verdict: Verdict) -> bool:
@@ -151,8 +154,10 @@ class Certificate:
             state = self._state(user_id)
             if self._claimed >= MAX_USER_IDS and not state.is_claimed():
                 return
-            self._claimed += not state.is_claimed()
-            if type_ == SignatureType.CERTIFICATION_REVOCATION:
+            self._claimed += not state.is_claimed() and type_ != SignatureType.APPROVAL
+            if type_ == SignatureType.APPROVAL:
+                state.approvals.add(candidate.signature, statement.made_at)
+            elif type_ == SignatureType.CERTIFICATION_REVOCATION:
                 state.own_revoked_at = max(state.own_revoked_at, statement.made_at)
             else:
                 state.own_made_at = max(state.own_made_at, statement.made_at)
@@ -173,11 +178,11 @@ class Certificate:
             self._fates[Fate.DUPLICATE] += 1
             return
         kept.append(given)
-        self._kept_bytes += _GIVEN_BYTES + len(user_id)
+        self._kept_bytes += _GIVEN_BYTES + len(user_id) + len(given.canonical)
         kept.sort(key=lambda one: (-one.made_at, one.digest))
-        for _ in kept[MAX_PER_ISSUER:]:
+        for one in kept[MAX_PER_ISSUER:]:
             self._fates[Fate.SUPERFLUOUS] += 1
-            self._kept_bytes -= _GIVEN_BYTES + len(user_id)
+            self._kept_bytes -= _GIVEN_BYTES + len(user_id) + len(one.canonical)
         del kept[MAX_PER_ISSUER:]
 
     def _state(self, user_id: bytes) -> _UserIdState:
@@ -219,7 +224,7 @@ class Certificate:
             weak=fate is not Fate.GOOD,
             notations=statement.notations,
         )
-        return _Given(statement.made_at, identity, fate, certification)
+        return _Given(statement.made_at, identity, fate, certification, canonical_form(signature))
 
 
 def _outcome(candidate: Candidate, verdicts: list[Verdict]) -> tuple[PublicKey, Verdict]:
@@ -230,20 +235,34 @@ def _outcome(candidate: Candidate, verdicts: list[Verdict]) -> tuple[PublicKey, 
     return candidate.issuers[0], verdicts[0]
 
 
-def _certifications(state: _UserIdState) -> list[Certification]:
-    """Everything kept over a User ID, with the revocations of the same issuers applied."""
+def _certifications(state: _UserIdState) -> list[tuple[Certification, bytes]]:
+    """Everything kept over a User ID, with the revocations of the same issuers and the owner's approval applied."""
     return [
-        _revoked(given.certification, state.revoked.get(issuer, []))
+        (
+            _revoked(_approved(given, given.certification, state.approvals), state.revoked.get(issuer, [])),
+            given.canonical,
+        )
         for issuer, kept in state.given.items()
         for given in kept
         if given.certification
     ]
 
 
+def _approved(given: _Given, certification: Certification, approvals: Approvals) -> Certification:
+    """With the time at which the owner approved of it, if it is in force."""
+    approved = approvals.made_at is not None and approvals.names(given.canonical)
+    return replace(certification, approved_at=approvals.made_at) if approved else certification
+
+
 def _revoked(certification: Certification, revocations: list[_Given]) -> Certification:
     """Revoked by the first revocation that is not older (RFC 9580 section 5.2.1.13)."""
     later = [given.made_at for given in revocations if given.made_at >= certification.made_at]
     return replace(certification, revoked_at=UnixSeconds(min(later))) if later else certification
+
+
+def _user_id(octets: bytes, state: _UserIdState) -> UserId:
+    user_id = parse_user_id(user_id_text(octets), _own_revocation(state))
+    return replace(user_id, approvals_at=state.approvals.made_at)
 
 
 def _own_revocation(state: _UserIdState) -> UnixSeconds | None:

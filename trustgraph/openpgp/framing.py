@@ -65,11 +65,11 @@ _KNOWN_TAGS = frozenset(Tag) | frozenset(range(40, 64))
 _OLD_SIZES = (2, 3, 5, 0)
 
 #: A header of a public-key packet followed by version 4 or 6, a time and a signing algorithm.
-_KEY_START = re.compile(
+KEY_START = re.compile(
     rb"(?:\x99..|\x98.|\x9a....|\xc6(?:[\x00-\xbf]|[\xc0-\xdf].|\xff....))[\x04\x06]....[\x01\x03\x11\x13\x16\x1b\x1c]",
     re.DOTALL,
 )
-_LONGEST_KEY_START = 12
+LONGEST_KEY_START = 12
 
 Report = Callable[[str], None]
 
@@ -89,7 +89,7 @@ def read_packets(
     last = b""
     returns = 0
     while head := window.peek(6):
-        header = _parse_header(head)
+        header = parse_header(head)
         if header is None:
             if not _resume_at_next_key(window, last, report):
                 return
@@ -115,7 +115,7 @@ def read_packets(
 
 def sole_packet(octets: bytes) -> Packet | None:
     """The packet that these octets are, no more and no less; None if they are not one."""
-    header = _parse_header(octets) if octets else None
+    header = parse_header(octets) if octets else None
     if header is None or header[0] not in frozenset(Tag) or header[1] + header[2] != len(octets):
         return None
     return Packet(Tag(header[0]), octets[header[1] :])
@@ -138,7 +138,7 @@ def _name(tag: Tag) -> str:
     return tag.name.lower().replace("_", " ")
 
 
-def _parse_header(head: bytes) -> tuple[int, int, int] | None:
+def parse_header(head: bytes) -> tuple[int, int, int] | None:
     """Tag, header size and body length, or None: no packet of a keyring, or of partial or indeterminate length.
 
     Those lengths are for data packets only (section 4.2.1.4).
@@ -234,10 +234,10 @@ class _Window:
     def find_key(self) -> bool:
         """Go forward to the next whole public-key packet; False, and to the end, if there is none."""
         while True:
-            found = _KEY_START.search(self._data, self._at)
+            found = KEY_START.search(self._data, self._at)
             if found is None:
-                self._at = max(self._at, len(self._data) - _LONGEST_KEY_START)
-                if not self._fill(_LONGEST_KEY_START + 1):
+                self._at = max(self._at, len(self._data) - LONGEST_KEY_START)
+                if not self._fill(LONGEST_KEY_START + 1):
                     self._at = len(self._data)
                     return False
                 continue
@@ -247,7 +247,7 @@ class _Window:
             self._at += 1
 
     def _is_key(self) -> bool:
-        header = _parse_header(self.peek(6))
+        header = parse_header(self.peek(6))
         if header is None or header[2] > MAX_KEY_BYTES:
             return False
         _tag, size, length = header

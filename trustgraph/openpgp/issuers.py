@@ -21,6 +21,10 @@ MAX_SAME_KEY_ID = 4
 
 _CACHE_KIB = 32 * 1024
 
+#: A bit for each value of so many bits of a key ID says whether there may be such a key: a flood is by keys that are
+#: not there, and asking the database takes longer than all else.
+_SIEVE_BITS = 24
+
 
 class IssuerIndex:
     """Keys by what signatures name them by. A context manager: it holds a temporary database."""
@@ -34,6 +38,7 @@ class IssuerIndex:
         )
         self._database.execute("CREATE INDEX key_by_id ON key (key_id)")
         self._find = lru_cache(maxsize=16_384)(self._query)
+        self._sieve = bytearray(1 << _SIEVE_BITS - 3)
 
     def __enter__(self) -> IssuerIndex:
         return self
@@ -45,15 +50,22 @@ class IssuerIndex:
 
     def add(self, keys: Iterable[PublicKey]) -> None:
         """Keep keys; one that is there already is the same one, since the fingerprint is computed from it."""
-        rows = ((bytes.fromhex(key.fingerprint), bytes.fromhex(key.key_id), key.packet) for key in keys)
-        self._database.executemany("INSERT OR IGNORE INTO key VALUES (?, ?, ?)", rows)
+        self._database.executemany("INSERT OR IGNORE INTO key VALUES (?, ?, ?)", map(self._row, keys))
         self._find.cache_clear()
+
+    def _row(self, key: PublicKey) -> tuple[bytes, bytes, bytes]:
+        byte, bit = _place(key.key_id)
+        self._sieve[byte] |= bit
+        return bytes.fromhex(key.fingerprint), bytes.fromhex(key.key_id), key.packet
 
     def issuers(self, signature: Signature) -> tuple[PublicKey, ...]:
         """The keys that may have made a signature: the one whose fingerprint it names, else those with its key ID.
 
         A signature's version is its key's (RFC 9580 section 5.2.3), so others are left out.
         """
+        byte, bit = _place(_key_id(signature))
+        if not self._sieve[byte] & bit:
+            return ()
         found = self._find(signature.issuer_fingerprint, signature.issuer_key_id)
         return tuple(key for key in found if key.version == signature.version)
 
@@ -64,6 +76,19 @@ class IssuerIndex:
             (bytes.fromhex(value), MAX_SAME_KEY_ID),
         )
         return tuple(parse_public_key(packet) for (packet,) in rows)
+
+
+def _key_id(signature: Signature) -> str:
+    """Of the key that it names; a fingerprint of version 4 ends with the key ID, one of version 6 begins with it."""
+    fingerprint = signature.issuer_fingerprint
+    if not fingerprint:
+        return signature.issuer_key_id
+    return fingerprint[-16:] if signature.version == 4 else fingerprint[:16]
+
+
+def _place(key_id: str) -> tuple[int, int]:
+    number = int(key_id[: _SIEVE_BITS // 4], 16)
+    return number >> 3, 1 << (number & 7)
 
 
 def primary_keys(packets: Iterable[Packet]) -> Iterator[PublicKey]:

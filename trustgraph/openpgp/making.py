@@ -33,6 +33,9 @@ from trustgraph.model import UnixSeconds, parse_domain
 #: Octets of an Ed25519 secret key (RFC 8032 section 5.1.5).
 SEED_OCTETS = 32
 
+#: Digests in one signature over approvals: an area of subpackets has at most 65,535 octets.
+MAX_DIGESTS = 1_500
+
 # RFC 9580 section 9.2: OID 1.3.6.1.4.1.11591.15.1, Ed25519Legacy, the form that every OpenPGP program reads.
 _ED25519_OID = bytes.fromhex("2b06010401da470f01")
 _EDDSA_LEGACY = 22
@@ -190,6 +193,31 @@ def certify(
     return _attach(target, signature)
 
 
+def certify_successor(old: SecretHostKey, new: SecretHostKey, user_id: str, made_at: UnixSeconds) -> bytes:
+    """Have a key say of the one that takes over that it is the same host's; the signature stays with the new key.
+
+    Raises as :func:`certify` does.
+    """
+    return certify(old, Certificate(new._key), user_id, made_at)
+
+
+def approve(key: SecretHostKey, user_id: str, made_at: UnixSeconds, digests: Sequence[bytes]) -> list[bytes]:
+    """Have a key say which certifications over one of its User IDs it approves of (type 0x16, :mod:`.approval`).
+
+    ``digests`` are SHA-256, of each certification's canonical form. Returns the packets, one unless there are very many
+    digests; they belong under the User ID and replace all of an earlier second. Raises :class:`BadInput` when the key
+    has no such User ID, or was made later.
+    """
+    _require_alive(key, made_at)
+    target = _find_user_id(Certificate(key._key), user_id)
+    ordered = sorted(set(digests))
+    with _unlocked(key) as opened:
+        return [
+            bytes(_approval(opened, target, made_at, ordered[at : at + MAX_DIGESTS]))
+            for at in range(0, max(1, len(ordered)), MAX_DIGESTS)
+        ]
+
+
 def revoke_certification(
     issuer: SecretHostKey,
     subject: Certificate,
@@ -323,6 +351,24 @@ def _revocation(
             comment=comment,
             hash=HashAlgorithm.SHA256,
         )
+
+
+class _Approval(PGPSignature):  # type: ignore[misc]  # PGPy has no types
+    """PGPy's own signature of type 0x16 covers neither key nor User ID (0.6.0), so that it verifies nowhere."""
+
+    def hashdata(self, subject: PGPUID) -> bytes:
+        key, user_id = subject._parent.hashdata, subject.hashdata
+        signed = b"\x99" + len(key).to_bytes(2) + key + b"\xb4" + len(user_id).to_bytes(4) + user_id
+        return bytes(signed + super().hashdata(subject))
+
+
+def _approval(key: PGPKey, target: PGPUID, made_at: UnixSeconds, digests: Sequence[bytes]) -> PGPSignature:
+    kind, hashed_by, made = SignatureType.Attestation, HashAlgorithm.SHA256, _moment(made_at)
+    signature = _Approval()
+    signature._signature = PGPSignature.new(kind, key.key_algorithm, hashed_by, key.fingerprint.keyid, made)._signature
+    listed = b"".join(digests)
+    signature._signature.subpackets.addnew("AttestedCertifications", hashed=True, attested_certifications=listed)
+    return key._sign(target, signature)
 
 
 def _attach(target: PGPKey | PGPUID, signature: PGPSignature) -> bytes:

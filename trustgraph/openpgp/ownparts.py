@@ -37,6 +37,9 @@ MAX_USER_IDS = 32
 MAX_SUBKEYS = 16
 MAX_SIGNATURES_EACH = 8
 
+#: So many times as much is gathered before it is cut down to that.
+_CROWD = 4
+
 #: A longer signature packet is not looked at: two signatures by RSA keys of 16,384 bits leave half of it unused.
 MAX_SIGNATURE_BYTES = 8 * 1024
 
@@ -69,48 +72,61 @@ def read_host_certificate(copies: Iterable[bytes], fingerprint: str, at: UnixSec
 
     ``at`` is the time at which self-signatures must be in force. Raises :class:`BadInput` when no copy has the key.
     """
-    parts = _Parts(fingerprint, KeyPolicy(at=at))
+    parts = OwnParts(fingerprint, at)
     for octets in copies:
-        parts.read(octets)
+        parts.begin_copy()
+        for packet in read_packets(io.BytesIO(octets), lambda _problem: None, with_subkeys=True):
+            parts.add(packet)
     return parts.certificate()
 
 
-class _Parts:
-    """The parts of a certificate, each with the verified signatures on it."""
+class OwnParts:
+    """The parts of a certificate, each with the verified signatures on it: those of packets as they come.
 
-    def __init__(self, fingerprint: str, policy: KeyPolicy) -> None:
+    However much comes, no more is held than a few times what is kept in the end.
+    """
+
+    def __init__(self, fingerprint: str, at: UnixSeconds) -> None:
         self._fingerprint = fingerprint
-        self._policy = policy
+        self._policy = KeyPolicy(at=at)
         self._key: PublicKey | None = None
         self._direct: _Owns = {}
         self._user_ids: dict[bytes, _Owns] = {}
         self._subkeys: dict[bytes, _Owns] = {}
+        self.begin_copy()
 
-    def read(self, octets: bytes) -> None:
-        """Take in one copy; what in it is of another certificate is passed over."""
-        key: PublicKey | None = None
-        place: tuple[Subject, _Owns] | None = None
-        for packet in read_packets(io.BytesIO(octets), lambda _problem: None, with_subkeys=True):
-            if packet.tag is Tag.SIGNATURE:
-                if place and packet.body and len(packet.body) <= MAX_SIGNATURE_BYTES:
-                    self._add(*place, packet.body)
-                continue
-            if packet.tag in (Tag.PUBLIC_KEY, Tag.SECRET_KEY):
-                key = _parsed_key(packet) if packet.tag is Tag.PUBLIC_KEY else None
-                key = key if key and key.fingerprint == self._fingerprint else None
-                self._key = self._key or key
-            place = self._place(key, packet) if key else None
+    def begin_copy(self) -> None:
+        """What comes next does not go on where the last packet ended."""
+        self._here: PublicKey | None = None
+        self._place: tuple[Subject, _Owns] | None = None
 
-    def _place(self, key: PublicKey, packet: Packet) -> tuple[Subject, _Owns] | None:
+    def add(self, packet: Packet) -> None:
+        """Take in the next packet; what is of another certificate is passed over."""
+        if packet.tag is Tag.SIGNATURE:
+            if self._place and packet.body and len(packet.body) <= MAX_SIGNATURE_BYTES:
+                self._add(*self._place, packet.body)
+            return
+        if packet.tag in (Tag.PUBLIC_KEY, Tag.SECRET_KEY):
+            key = _parsed_key(packet) if packet.tag is Tag.PUBLIC_KEY else None
+            self._here = key if key and key.fingerprint == self._fingerprint else None
+            self._key = self._key or self._here
+        self._place = self._enter(self._here, packet) if self._here else None
+
+    def _enter(self, key: PublicKey, packet: Packet) -> tuple[Subject, _Owns] | None:
         """What signatures after this packet are over, and where they are kept; None for what is not kept."""
         if packet.tag is Tag.PUBLIC_KEY:
             return Subject(key), self._direct
         if packet.tag is Tag.USER_ID and packet.body is not None:
-            return Subject(key, user_id=packet.body), self._user_ids.setdefault(packet.body, {})
+            return Subject(key, user_id=packet.body), _room(self._user_ids, packet.body, MAX_USER_IDS, _hosts_first)
         subkey = _parsed_key(packet) if packet.tag is Tag.PUBLIC_SUBKEY else None
-        return (Subject(key, subkey=subkey), self._subkeys.setdefault(subkey.packet, {})) if subkey else None
+        return (
+            (Subject(key, subkey=subkey), _room(self._subkeys, subkey.packet, MAX_SUBKEYS, bytes)) if subkey else None
+        )
 
     def _add(self, subject: Subject, known: _Owns, body: bytes) -> None:
+        # Whoever names a key names its ID, by itself or within the fingerprint: most of a flood ends here.
+        if bytes.fromhex(subject.key.key_id) not in body:
+            return
         try:
             signature = parse_signature(body)
             if signature.type not in _types_over(subject) or not _is_by(signature, subject.key):
@@ -118,12 +134,16 @@ class _Parts:
             statement = parse_statement(signature)
         except BadInput:
             return
-        name = (signature.hashed, signature.digest_prefix, signature.salt, signature.material)
+        name = _name(signature)
         own = known.get(name)
         if own is None and self._counts(signature, statement, subject, subject.key):
             own = _Own(signature, statement, b"")
         if own is not None:
             known[name] = own._replace(back=self._back_signature(own, signature, subject))
+            if len(known) > _CROWD * MAX_SIGNATURES_EACH:
+                kept = _newest(known)
+                known.clear()
+                known.update((_name(own.signature), own) for own in kept)
 
     def _counts(self, signature: Signature, statement: Statement, subject: Subject, signer: PublicKey) -> bool:
         return is_in_force(signature, statement, signer, self._policy) and _verifies(signature, subject, signer)
@@ -173,6 +193,20 @@ class _Parts:
             hosts=_live_hosts(user_ids),
             signing_keys=_signing_keys(key, authority, subkeys),
         )
+
+
+def _name(signature: Signature) -> tuple[bytes, ...]:
+    return signature.hashed, signature.digest_prefix, signature.salt, signature.material
+
+
+def _room(parts: dict[bytes, _Owns], octets: bytes, limit: int, order: Callable[[bytes], Any]) -> _Owns:
+    """Where the signatures on a part are kept. Parts that nobody signed, or that come too late in order, make room."""
+    if octets not in parts and len(parts) >= _CROWD * limit:
+        kept = sorted((one for one, owns in parts.items() if owns), key=order)[:limit]
+        owns = {one: parts[one] for one in kept}
+        parts.clear()
+        parts.update(owns)
+    return parts.setdefault(octets, {})
 
 
 def _parsed_key(packet: Packet) -> PublicKey | None:

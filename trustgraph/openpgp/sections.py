@@ -237,4 +237,4 @@ def _belongs_here(signature: Signature, own: bool, user_id: bytes | None) -> boo
     """Over a key only its own signatures are read: designated revokers are not supported."""
     if user_id is None:
         return own and signature.type in _OVER_KEY
-    return signature.type in _OVER_USER_ID
+    return signature.type in _OVER_USER_ID or (own and signature.type == SignatureType.APPROVAL)

@@ -31,6 +31,7 @@ class SignatureType(IntEnum):
     PERSONA = 0x11
     CASUAL = 0x12
     POSITIVE = 0x13
+    APPROVAL = 0x16
     BINARY = 0x00
     SUBKEY_BINDING = 0x18
     PRIMARY_KEY_BINDING = 0x19
@@ -58,6 +59,7 @@ class Subpacket(IntEnum):
     REVOCATION_REASON = 29
     EMBEDDED_SIGNATURE = 32
     ISSUER_FINGERPRINT = 33
+    APPROVED_CERTIFICATIONS = 37
 
 
 #: Types that may be critical without stopping us: those acted on, and those that speak to other uses of the key than

@@ -12,8 +12,10 @@ from tests.unit.keyserver.fault_server import ANNA, ANNAS, BERTS, CLEOS
 from tests.unit.keyserver.quorum import TABLE
 from tests.unit.openpgp.openpgp_maker import packet
 from trustgraph.keyserver.answer import Absent, Answer, Cause, Found, Unreachable, combine, read_response
+from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.transferable import enarmor, find_certificate
 
+NOW = UnixSeconds(1_700_000_000)
 S = "http://keys.example.org:80"
 WHOLE = find_certificate(ANNAS, ANNA.fingerprint) or b""
 ARMORED = enarmor(ANNAS)
@@ -34,7 +36,7 @@ Produced by onak 0.6.3
 
 
 def ask(body: bytes, status: int = 200, fingerprint: str = ANNA.fingerprint) -> Answer:
-    return read_response(S, status, body, fingerprint)
+    return read_response(S, status, body, fingerprint, NOW)
 
 
 def reason(answer: Answer) -> str:

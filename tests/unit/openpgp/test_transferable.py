@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import GOLDEN
 from tests.unit.openpgp.openpgp_maker import certificate, certify, ed25519_key, packet, user_id
 from trustgraph.errors import BadInput
-from trustgraph.openpgp.transferable import crc24, enarmor, find_certificate, statements
+from trustgraph.openpgp.crc24 import crc24
+from trustgraph.openpgp.transferable import enarmor, find_certificate, statements
 
 ANNA, BERT, CLEO = (ed25519_key(name) for name in ("anna", "bert", "cleo"))
 ANNAS = certificate(ANNA, "a", others=certify(BERT, ANNA, "a"))
