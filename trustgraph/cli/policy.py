@@ -1,4 +1,4 @@
-"""``trustgraph policy``: trying rules before they are in force."""
+"""``trustgraph policy``: the rules in force, and trying others before they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trustgraph.cli import policy_show
 from trustgraph.cli.context import JsonOption, seconds_between_ratings, shared
 from trustgraph.cli.output import note, print_json, print_table, progress_bar, say
 from trustgraph.errors import BadInput, UsageError
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
     from trustgraph.services.replay import Comparison, Difference
     from trustgraph.settings import Settings
 
-app = typer.Typer(help="Try rules on the recorded past before they are in force.", no_args_is_help=True)
-
-
-@app.callback()
-def _policy() -> None:
-    """Keep ``replay`` a command of its own although it is the only one."""
+app = typer.Typer(
+    help="The rules in force, and what others would have done to the recorded past.", no_args_is_help=True
+)
+app.command()(policy_show.check)
+app.command()(policy_show.show)
 
 
 @app.command()

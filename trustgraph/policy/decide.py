@@ -13,15 +13,19 @@ key absent                              reject              as none             
 policy (the header alone is signed)     reject              as none                                550 5.7.0
 pass, accepted                          accept              accept
 pass, probation or unrated              reject              accept tagged within the allowance     550 5.7.1, 451 4.7.1
+the same, another identity accepted     reject              accept tagged                          550 5.7.1
 pass, refused, or not accepted while    reject              reject                                 550 5.7.1
 another identity of it is refused
 none, the client seen to sign           reject              reject                                 550 5.7.0
-none, never seen to sign                reject              by the other identities' standing      550 5.7.0
+none, never seen to sign                reject              by the other identities' standing; if  550 5.7.0, 451 4.7.1
+                                                            it is none, accept tagged, and where
+                                                            the site says so within the allowance
 ======================================  ==================  =====================================  ===================
 
 ``monitor`` decides as ``transition`` does and then accepts, saying what it would have done; only a message that could
 not be judged at all is put off. An operator's ``allow`` stands in for a standing and for a missing signature, never for
 a signature that is wrong. A rating that has run out no longer lifts anybody; a bad one stays bad until the next run.
+How large the allowance is, and who draws on it, is in :mod:`allowance`.
 """
 
 from __future__ import annotations
@@ -41,7 +45,11 @@ Profile: TypeAlias = Literal["strict", "transition", "monitor"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A site's rules. ``accept`` and ``refuse`` are ratings; ``headers_suffice``: a signature without body counts."""
+    """A site's rules. ``accept`` and ``refuse`` are ratings; ``headers_suffice``: a signature without body counts.
+
+    ``on_unsigned_newcomer``: whether unsigned mail by nobody known is let in tagged, or that within the allowance only.
+    ``newcomer_*``: see :mod:`allowance`. ``signature_recipients``: to how many others than its maker may deliver one.
+    """
 
     profile: Profile = "transition"
     accept: float = 0.5
@@ -49,13 +57,21 @@ class Policy:
     on_unreachable: Literal["tempfail", "quarantine"] = "tempfail"
     on_forged: Literal["reject", "discard"] = "reject"
     on_newcomer: Literal["tag", "quarantine"] = "tag"
+    on_unsigned_newcomer: Literal["tag", "allowance"] = "tag"
     headers_suffice: bool = True
+    newcomer_messages: int = 50
+    newcomer_messages_in_all: int = 2_000
+    newcomer_growth: float = 10.0
+    signature_recipients: int = 1_000
     overrides: tuple[Override, ...] = ()
 
 
 _FORGED = "the header signature does not match this message"
 _STANDING = "this host does not have the standing to send here"
 _UNSIGNED = "a header signature by a key that can be looked up is required"
+_TOO_MUCH = Reply(451, "4.7.1", "too much mail from a host without standing today")
+
+ALLOWANCE_USED, UNSIGNED_ALLOWANCE_USED = "newcomer-allowance-used", "unsigned-allowance-used"
 
 #: Every reason, with the reply that goes with it where there is one.
 REASONS: dict[str, Reply | None] = {
@@ -71,11 +87,13 @@ REASONS: dict[str, Reply | None] = {
     "signature-expected": Reply(550, "5.7.0", "this host signs its mail, and this message is not signed by it"),
     "accepted": None,
     "newcomer": None,
-    "newcomer-allowance-used": Reply(451, "4.7.1", "too much mail from a host without standing today"),
+    "known-otherwise": None,
+    ALLOWANCE_USED: _TOO_MUCH,
     "no-standing": Reply(550, "5.7.1", _STANDING),
     "refused": Reply(550, "5.7.1", _STANDING),
     "unsigned-accepted": None,
     "unsigned-unrated": None,
+    UNSIGNED_ALLOWANCE_USED: _TOO_MUCH,
     "unsigned-refused": Reply(550, "5.7.1", _STANDING),
 }
 
@@ -85,7 +103,7 @@ def decide(evidence: Evidence, policy: Policy, now: UnixSeconds) -> Decision:
     if evidence.broken:
         return _decision(Verdict.TEMPFAIL, "verifier-broken")
     overrides = matching(policy.overrides, evidence, now)
-    profile = _profile(overrides, policy)
+    profile = profile_for(overrides, policy)
     decision = _decide(evidence, policy, profile, overrides, now)
     if profile == "monitor":
         tagged = decision.tagged or decision.verdict is not Verdict.ACCEPT
@@ -95,7 +113,12 @@ def decide(evidence: Evidence, policy: Policy, now: UnixSeconds) -> Decision:
 
 def asks_for_allowance(decision: Decision) -> bool:
     """Whether the decision would be another with ``allowance_left``."""
-    return decision.reason == "newcomer-allowance-used"
+    return decision.reason in (ALLOWANCE_USED, UNSIGNED_ALLOWANCE_USED)
+
+
+def counts_as_signed(evidence: Evidence, policy: Policy) -> bool:
+    """Whether there is a signature that passes, and is of the kind that this site wants."""
+    return evidence.result is Result.PASS and (policy.headers_suffice or not evidence.headers_only)
 
 
 def standing_under(rated: Rated | None, policy: Policy, now: UnixSeconds) -> Standing:
@@ -108,7 +131,8 @@ def standing_under(rated: Rated | None, policy: Policy, now: UnixSeconds) -> Sta
     return standing
 
 
-def _profile(overrides: Iterable[Override], policy: Policy) -> Profile:
+def profile_for(overrides: Iterable[Override], policy: Policy) -> Profile:
+    """What a message is judged by that these overrides speak of: the first that names a profile."""
     for one in overrides:
         if one.action == "strict" or one.action == "transition" or one.action == "monitor":  # noqa: PLR1714 - narrows
             return one.action
@@ -126,7 +150,7 @@ def _decide(
     allowed = next((one for one in overrides if one.action == "allow"), None)
     if allowed:
         return _decision(Verdict.ACCEPT, "allowed", note=allowed.note)
-    if evidence.result is Result.PASS and (policy.headers_suffice or not evidence.headers_only):
+    if counts_as_signed(evidence, policy):
         return _by_standing(evidence, policy, profile, now)
     expected = evidence.seen_to_sign and not any(one.action == "need-not-sign" for one in overrides)
     return _unsigned(evidence, policy, profile, expected, now)
@@ -158,10 +182,10 @@ def _by_standing(evidence: Evidence, policy: Policy, profile: Profile, now: Unix
         return _decision(Verdict.REJECT, "refused", Standing.REFUSED)
     if profile == "strict":
         return _decision(Verdict.REJECT, "no-standing", standing)
-    if not evidence.allowance_left:
-        return _decision(Verdict.TEMPFAIL, "newcomer-allowance-used", standing)
-    held = policy.on_newcomer == "quarantine"
-    return _decision(Verdict.QUARANTINE if held else Verdict.ACCEPT, "newcomer", standing, tagged=True)
+    if Standing.ACCEPTED in others:
+        # Unsigned it would be let in for that identity: nobody's mail is to wait because he began to sign.
+        return _decision(Verdict.ACCEPT, "known-otherwise", standing, tagged=True)
+    return _within_allowance(evidence, policy, standing, "newcomer", ALLOWANCE_USED)
 
 
 def _unsigned(evidence: Evidence, policy: Policy, profile: Profile, expected: bool, now: UnixSeconds) -> Decision:
@@ -176,7 +200,16 @@ def _unsigned(evidence: Evidence, policy: Policy, profile: Profile, expected: bo
     if Standing.ACCEPTED in standings:
         return _decision(Verdict.ACCEPT, "unsigned-accepted", Standing.ACCEPTED)
     known = Standing.PROBATION if Standing.PROBATION in standings else Standing.UNRATED
-    return _decision(Verdict.ACCEPT, "unsigned-unrated", known, tagged=True)
+    if policy.on_unsigned_newcomer == "tag":
+        return _decision(Verdict.ACCEPT, "unsigned-unrated", known, tagged=True)
+    return _within_allowance(evidence, policy, known, "unsigned-unrated", UNSIGNED_ALLOWANCE_USED)
+
+
+def _within_allowance(evidence: Evidence, policy: Policy, standing: Standing, reason: str, beyond: str) -> Decision:
+    if not evidence.allowance_left:
+        return _decision(Verdict.TEMPFAIL, beyond, standing)
+    held = policy.on_newcomer == "quarantine"
+    return _decision(Verdict.QUARANTINE if held else Verdict.ACCEPT, reason, standing, tagged=True)
 
 
 def _why_unsigned(evidence: Evidence) -> str:

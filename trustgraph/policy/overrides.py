@@ -27,6 +27,10 @@ class Override:
     note: str
     expires_at: UnixSeconds | None = None
 
+    def in_force(self, now: UnixSeconds) -> bool:
+        """Whether it still holds."""
+        return self.expires_at is None or self.expires_at > now
+
 
 def parse_match(text: str) -> str:
     """The one spelling of a ``match``. Raises :class:`BadInput` saying what was expected."""
@@ -53,7 +57,7 @@ def matching(overrides: Sequence[Override], evidence: Evidence, now: UnixSeconds
     return [
         one
         for one in overrides
-        if (one.expires_at is None or one.expires_at > now)
+        if one.in_force(now)
         and _speaks_of(one.match, proved | claimed if one.action == "deny" else proved, evidence.client_ip)
     ]
 

@@ -12,6 +12,7 @@ from trustgraph.scoring.record import Record
 
 _RESULTS = list(Result)
 _OUTCOMES = list(Outcome)
+_CLIENTS = (f"{IdentityKind.HELO}:", f"{IdentityKind.IP}:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class RecordedMessage:
     """One message as it is on record; identities are positions in the record.
 
     ``message`` is the digest of what names it. ``signer`` and ``result``: its header signature, -1 and ``none``
-    without one; of several one that passes. ``others``: its other identities that passed.
+    without one; of several one that passes. ``others``: its other identities that passed. ``sender`` is whom it came
+    from as far as that is on record: the client by name or address, else what passed, else whatever it showed; or -1.
     """
 
     at: UnixSeconds
@@ -28,6 +30,7 @@ class RecordedMessage:
     result: Result
     others: tuple[int, ...]
     outcome: Outcome
+    sender: int = -1
 
 
 def recorded_messages(
@@ -43,12 +46,14 @@ def recorded_messages(
     first[1:] = (at[1:] != at[:-1]) | (message[1:] != message[:-1])
     bounds = [*np.flatnonzero(first).tolist(), len(seen)]
     is_key = np.array([name.startswith(f"{IdentityKind.OPENPGP}:") for name in record.identity_name], dtype=np.bool_)
+    is_client = np.array([name.startswith(_CLIENTS) for name in record.identity_name], dtype=np.bool_)
     rows = list(
         zip(
             record.seen_subject[seen].tolist(),
             record.seen_result[seen].tolist(),
             record.seen_outcome[seen].tolist(),
             is_key[record.seen_subject[seen]].tolist(),
+            is_client[record.seen_subject[seen]].tolist(),
             strict=True,
         )
     )
@@ -57,13 +62,15 @@ def recorded_messages(
     ]
 
 
-def _message(at: UnixSeconds, message: int, rows: list[tuple[int, int, int, bool]]) -> RecordedMessage:
-    signatures = [(identity, _RESULTS[result]) for identity, result, _, is_key in rows if is_key]
+def _message(at: UnixSeconds, message: int, rows: list[tuple[int, int, int, bool, bool]]) -> RecordedMessage:
+    signatures = [(identity, _RESULTS[result]) for identity, result, _, is_key, _ in rows if is_key]
     passing = [one for one in signatures if one[1] is Result.PASS]
     signer, result = (passing or signatures or [(-1, Result.NONE)])[0]
-    others = tuple(identity for identity, code, _, is_key in rows if not is_key and _RESULTS[code] is Result.PASS)
-    outcomes = {_OUTCOMES[outcome] for _, _, outcome, _ in rows}
-    return RecordedMessage(at, message, signer, result, others, _worst(outcomes))
+    others = tuple([identity for identity, code, _, is_key, _ in rows if not is_key and _RESULTS[code] is Result.PASS])
+    outcomes = {_OUTCOMES[outcome] for _, _, outcome, _, _ in rows}
+    clients = [identity for identity, _, _, _, is_client in rows if is_client]
+    sender = next(iter((*clients, *others)), rows[0][0])
+    return RecordedMessage(at, message, signer, result, others, _worst(outcomes), sender)
 
 
 def _worst(outcomes: set[Outcome]) -> Outcome:

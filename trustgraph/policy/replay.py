@@ -5,18 +5,19 @@ the messages of the step are decided on by those ratings. What is put off comes 
 it, until it is let in, refused, or five days old (RFC 5321 section 4.5.4.1).
 
 The record does not know everything that the gate did. It is taken that a header signature was by the connecting host
-itself, that a signature that could not be checked can be as soon as one by the same key has passed, and that what mail
-turned out to be is known of refused mail too.
+itself, that a signature that could not be checked can be as soon as one by the same key has passed, that a message has
+one recipient, and that what mail turned out to be is known of refused mail too.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from trustgraph.model import Day, Identity, Result, UnixSeconds, day_of
+from trustgraph.model import Identity, Result, UnixSeconds, day_of
+from trustgraph.policy.allowance import Tally, allowance_of, draw_for
 from trustgraph.policy.decide import Policy, asks_for_allowance, decide
 from trustgraph.policy.decision import Decision, Verdict
 from trustgraph.policy.evidence import Evidence, Rated
@@ -34,18 +35,12 @@ _NEVER = UnixSeconds(NEVER)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All that can be changed: how hosts are rated, and what follows.
-
-    ``newcomer_messages``: messages a day let in from one operator without standing, ``newcomer_messages_in_all`` from
-    all together.
-    """
+    """All that can be changed: how hosts are rated, and what follows."""
 
     algorithm: type[Algorithm]
     anchors: Mapping[Identity, float]
     parameters: Parameters
     policy: Policy
-    newcomer_messages: int
-    newcomer_messages_in_all: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,7 @@ class _Door:
         self._record = record
         self._rules = rules
         self._passes = passes
-        self._admitted: Counter[tuple[Day, str]] = Counter()
+        self._tally = Tally()
 
     def rated_anew(self, scores: Scores) -> None:
         """Go on with other ratings."""
@@ -165,7 +160,7 @@ class _Door:
             evidence = self._evidence(message, result)
             known = self._decided[case] = evidence, decide(evidence, self._rules.policy, now)
         evidence, decision = known
-        if asks_for_allowance(decision) and self._admits(message.signer, now):
+        if asks_for_allowance(decision) and self._admits(message, evidence, now):
             decision = decide(replace(evidence, allowance_left=True), self._rules.policy, now)
         return decision, evidence.responsible.rating if evidence.responsible else None
 
@@ -189,14 +184,7 @@ class _Door:
             _NEVER,
         )
 
-    def _admits(self, signer: int, now: UnixSeconds) -> bool:
-        rules, admitted, today = self._rules, self._admitted, day_of(now)
-        all_ = today, ""
-        if admitted[all_] >= rules.newcomer_messages_in_all:
-            return False
-        own = today, self._record.identity_operator[signer] or self._record.identity_name[signer]
-        if admitted[own] >= rules.newcomer_messages:
-            return False
-        admitted[own] += 1
-        admitted[all_] += 1
-        return True
+    def _admits(self, message: RecordedMessage, evidence: Evidence, now: UnixSeconds) -> bool:
+        payer = message.signer if evidence.responsible else message.sender
+        name = str(self._record.identity_operator[payer] or self._record.identity_name[payer])
+        return self._tally.admit(draw_for(allowance_of(evidence, self._rules.policy), [name], day_of(now)))

@@ -31,6 +31,9 @@ from trustgraph.verifier.spool import Drain
 
 DRAIN_SECONDS = 1.0
 
+#: So much of fetched certificates is ingested between two looks at the spool.
+INGESTED_AT_ONCE_BYTES = 16 * 1024 * 1024
+
 _COLLECT_AFTER = 20_000
 
 #: The spool can wait for a moment in which no message does.
@@ -233,11 +236,19 @@ def _drain_for_ever(settings: Settings, parent: int) -> None:
 
 
 def _ingest_keys(settings: Settings, store: Store, log: EventLog) -> None:
-    """Certificates that were fetched, with what others say of them, into the network that scoring reads."""
+    """Certificates that were fetched, with what others say of them, into the network that scoring reads.
+
+    No more at once than takes a moment, or one that is very long: in between, decisions are taken to the store.
+    """
     keys = state_of(settings, "keys")
     taken = sorted(keys.glob("*.taken"))  # left by a pass that failed
     if not taken:
-        taken = [path.rename(path.with_suffix(".taken")) for path in sorted(keys.glob("*.pgp"))]  # newer ones may come
+        size = 0
+        for path in sorted(keys.glob("*.pgp"), key=lambda path: path.stat().st_mtime):
+            size += path.stat().st_size
+            if taken and size > INGESTED_AT_ONCE_BYTES:
+                break
+            taken.append(path.rename(path.with_suffix(".taken")))  # newer ones may come
     if not taken:
         return
     counts = ingest_keyrings(store, settings, taken, clock())

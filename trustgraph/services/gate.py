@@ -12,30 +12,44 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
-from trustgraph.errors import BadInput, ConfigurationError
+from trustgraph.errors import BadInput, ConfigurationError, ServiceUnavailable
+from trustgraph.feedback.copies import signature_digest
+from trustgraph.feedback.recipients import NO_TRAPS, Traps, recipient_digest, voter_digest
+from trustgraph.headersig.checking import replay_key
 from trustgraph.headersig.message import Field
 from trustgraph.ingest.formats.auth_results import best_findings
 from trustgraph.ingest.formats.auth_results_field import authserv_id_of, parse_field
 from trustgraph.keyserver.breaker import BreakerPolicy
 from trustgraph.keyserver.pool import Pool, PoolPolicy
+from trustgraph.keyserver.server import ServerPolicy
 from trustgraph.model import Identity, IdentityKind, Result, UnixSeconds, to_rfc3339
+from trustgraph.openpgp.finding import LongCertificate
 from trustgraph.policy.decide import Policy
+from trustgraph.policy.decision import Verdict
 from trustgraph.settings import Settings
 from trustgraph.store import Store, open_store
 from trustgraph.verifier.counters import Counters
-from trustgraph.verifier.examine import Allowances, Client, Incoming, Judged, Verifier, responsible_signature
+from trustgraph.verifier.examine import Client, Incoming, Judged, Verifier, responsible_signature
 from trustgraph.verifier.keys import KeySource, KeyTimes
 from trustgraph.verifier.names import HeloNames
 from trustgraph.verifier.results import FIELD as RESULTS_FIELD
 from trustgraph.verifier.spool import Record, Spool
 from trustgraph.verifier.standing import StandingSource
 
+#: What workers count together, in the directory of :func:`state_of`.
+COUNTERS = "counters.db"
+
 #: How often a process looks for what others have learnt: revocations, generations, hosts that sign.
 REFRESH_SECONDS = 5.0
 
 #: How long at most a keyserver that comes back goes unnoticed; mail waits for it.
 LONGEST_BREAK_SECONDS = 30.0
+
+#: Of very long certificates, so much may wait to be ingested; of one more, only what it says of itself is used until it
+#: is fetched again.
+MAX_WAITING_BYTES = 256 * 1024 * 1024
 
 
 class Gate:
@@ -47,14 +61,16 @@ class Gate:
         self.settings = settings
         self._clock = clock
         self._spool = spool
-        self._counters = Counters(state_of(settings, "counters.db"), settings.policy.signature_recipients)
-        self.keys = KeySource(store, pool, key_times(settings), clock, self._keep_for_scoring)
+        # A message that is only looked at is not delivered, so it counts for nothing.
+        self._counters = Counters(
+            state_of(settings, COUNTERS), settings.policy.signature_recipients, counting=spool is not None
+        )
+        self.keys = KeySource(store, pool, key_times(settings), clock, self._keep_for_scoring, self._keep_long)
         self.standings = StandingSource(store)
+        self._traps = Traps(settings.feedback.traps)
         self._names = HeloNames()
-        policy = settings.policy
-        allowances = Allowances(policy.newcomer_messages, policy.newcomer_messages_in_all, policy.signature_recipients)
         self.verifier = Verifier(
-            *(self.keys, self.standings, self._counters, policy_of(settings), allowances, clock),
+            *(self.keys, self.standings, self._counters, policy_of(settings), clock),
             confirm_helo=self._names.confirm,
         )
 
@@ -66,7 +82,7 @@ class Gate:
         await asyncio.to_thread(self._forget, now)
 
     def _forget(self, now: UnixSeconds) -> None:
-        counters = Counters(state_of(self.settings, "counters.db"))  # a connection belongs to its thread
+        counters = Counters(state_of(self.settings, COUNTERS))  # a connection belongs to its thread
         try:
             counters.forget(now)
         finally:
@@ -74,8 +90,15 @@ class Gate:
 
     def record(self, judged: Judged, incoming: Incoming, queue_id: str) -> None:
         """The decision on disk. Raises :class:`ServiceUnavailable`: what is not recorded is not to be accepted."""
-        if self._spool is not None:
-            self._spool.append(record_of(judged, incoming, queue_id, self.settings.site.hostname, self._clock()))
+        if self._spool is None:
+            return
+        try:
+            record = record_of(judged, incoming, queue_id, self.settings.site.hostname, self._clock(), self._traps)
+            self._spool.append(record)
+        except ServiceUnavailable:
+            if judged.drawn is not None:  # it will come again, and is not to pay twice
+                self._counters.give_back(judged.drawn)
+            raise
 
     async def aclose(self) -> None:
         """Give everything back."""
@@ -87,10 +110,21 @@ class Gate:
 
     def _keep_for_scoring(self, fingerprint: str, octets: bytes) -> None:
         """A fetched certificate with all its certifications, left for the drain to ingest as a keyring."""
+        self._leave(fingerprint, lambda file: file.write(octets))
+
+    def _keep_long(self, fingerprint: str, certificate: LongCertificate) -> None:
+        """The same for one that is very long. Raises :class:`ServiceUnavailable` when there is too much of that."""
+        waiting = sum(path.stat().st_size for path in state_of(self.settings, "keys").glob("*.pgp"))
+        if waiting > MAX_WAITING_BYTES:
+            raise ServiceUnavailable(f"{waiting >> 20} MiB of fetched certificates wait to be ingested")
+        self._leave(fingerprint, certificate.copy_to)
+
+    def _leave(self, fingerprint: str, write: Callable[[BinaryIO], object]) -> None:
         directory = state_of(self.settings, "keys")
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         draft = directory / f"{fingerprint}.{os.getpid()}.new"
-        draft.write_bytes(octets)
+        with draft.open("wb") as file:
+            write(file)
         draft.rename(directory / f"{fingerprint}.pgp")
 
 
@@ -112,6 +146,7 @@ async def open_gate(
         pool = Pool(
             settings.keyservers.urls,
             PoolPolicy(timeout_seconds=settings.keyservers.timeout_seconds),
+            ServerPolicy(max_body_bytes=settings.keyservers.max_answer_bytes, scratch=state_of(settings, "")),
             breaker_policy=BreakerPolicy(longest_seconds=LONGEST_BREAK_SECONDS),
         )
         state_of(settings, "").mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -142,7 +177,12 @@ def policy_of(settings: Settings) -> Policy:
         on_unreachable=policy.on_unreachable,
         on_forged=policy.on_forged,
         on_newcomer=policy.on_newcomer,
+        on_unsigned_newcomer=policy.on_unsigned_newcomer,
         headers_suffice=policy.headers_suffice,
+        newcomer_messages=policy.newcomer_messages,
+        newcomer_messages_in_all=policy.newcomer_messages_in_all,
+        newcomer_growth=policy.newcomer_growth,
+        signature_recipients=policy.signature_recipients,
         overrides=tuple(one.override() for one in policy.override),
     )
 
@@ -176,7 +216,9 @@ def others_in(fields: Sequence[Field], trusted: Sequence[str]) -> tuple[Identity
     return tuple(identity for identity, result in findings.items() if result is Result.PASS and identity.kind in wanted)
 
 
-def record_of(judged: Judged, incoming: Incoming, queue_id: str, observer: str, at: UnixSeconds) -> Record:
+def record_of(
+    judged: Judged, incoming: Incoming, queue_id: str, observer: str, at: UnixSeconds, traps: Traps = NO_TRAPS
+) -> Record:
     """The decision as a line of the spool: about the signature's key if that was looked at, else about the client.
 
     A fingerprint alone is anybody's to write: a made-up one leaves nothing in the store, and the client's name is put
@@ -185,7 +227,10 @@ def record_of(judged: Judged, incoming: Incoming, queue_id: str, observer: str, 
     counting = responsible_signature(judged.checked)
     signature = counting.presented.signature if counting and counting.finding.result in _LOOKED_AT else None
     evidence, client = judged.evidence, incoming.client
-    signed_host = signature.domain if signature and evidence.result is Result.PASS else ""
+    passed = counting if evidence.result is Result.PASS else None
+    signed_host = signature.domain if signature and passed else ""
+    recipients = [one.decode("utf-8", "surrogateescape") for one in incoming.envelope.recipients[:_MOST_RECIPIENTS]]
+    let_in = judged.decision.verdict in (Verdict.ACCEPT, Verdict.QUARANTINE)
     return Record(
         at=_rfc3339(at),
         observer=observer,
@@ -198,8 +243,14 @@ def record_of(judged: Judged, incoming: Incoming, queue_id: str, observer: str, 
         reason=judged.decision.reason,
         queue_id=queue_id,
         signing_host=signed_host if evidence.by_client else "",
+        signature=signature_digest(replay_key(passed.presented)) if passed and let_in else 0,
+        recipients=[one for one in map(recipient_digest, recipients) if one is not None] if let_in else [],
+        traps=[voter_digest(one) for one in traps.catch(recipients)],
     )
 
+
+#: Of one message, so many recipients are told apart; Postfix takes no more at once.
+_MOST_RECIPIENTS = 1_000
 
 #: Results that take the key itself; ``permerror`` may be of a signature whose key nobody has ever seen.
 _LOOKED_AT = frozenset({Result.PASS, Result.FAIL, Result.POLICY})

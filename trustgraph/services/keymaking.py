@@ -50,6 +50,9 @@ def create_key(
     secret = making.export_secret(key, passphrase=passphrase)
     if imported is not None:
         load_signer(secret, passphrase, now)
+    if rotate:  # who endorsed the old key can tell by this that the new one is the same host's
+        making.certify_successor(open_key(settings), key, f"smtp://{host}", now)
+        secret = making.export_secret(key, passphrase=passphrase)
     certificate = key.certificate()
     making.revoke_key(key, certificate, now, reason=making.Reason.UNSPECIFIED, comment="made with the key")
     write_secret(revocation, making.export_public(certificate, armored=True))

@@ -54,7 +54,7 @@ def read_past(
         start = UnixSeconds(max(until - DEFAULT_DAYS * SECONDS_PER_DAY, oldest_observation(store)))
     if start >= until:
         raise BadInput(f"the time to replay ends ({to_rfc3339(until)}) before it begins ({to_rfc3339(start)})")
-    scopes, _ = scopes_in_use(store, settings.scoring.user_ids)
+    scopes, _ = scopes_in_use(store, settings.scoring.user_ids, require_approval=settings.policy.require_approval)
     record = read_record(store, scopes, start, until)
     messages = recorded_messages(record, Identity.helo(hostname), start, until)
     if not messages:
@@ -69,8 +69,6 @@ def rules_of(settings: Settings) -> Rules:
         anchors=anchors_of(settings),
         parameters=parameters_of(settings),
         policy=policy_of(settings),
-        newcomer_messages=settings.policy.newcomer_messages,
-        newcomer_messages_in_all=settings.policy.newcomer_messages_in_all,
     )
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import quote
 
 from trustgraph.errors import ServiceUnavailable
 from trustgraph.model import Day, UnixSeconds, day_of
+from trustgraph.policy.allowance import Draw
 
 _WAIT_SECONDS = 2.0
 
@@ -37,10 +39,12 @@ class Counters:
     """Opened once a process. Every method raises :class:`ServiceUnavailable` when it cannot count.
 
     ``most_recipients``: so many of one signature are told apart; beyond, it is enough to know that there are more.
+    With ``counting`` false every answer is the one that there would be, and nothing is kept.
     """
 
-    def __init__(self, path: Path, most_recipients: int = 10_000) -> None:
+    def __init__(self, path: Path, most_recipients: int = 10_000, *, counting: bool = True) -> None:
         self._path = path
+        self._end = "COMMIT" if counting else "ROLLBACK"
         self._told_apart = most_recipients + 1
         try:
             with path.with_suffix(".lock").open("w") as lock:
@@ -75,17 +79,20 @@ class Counters:
                 known += max(0, added)
         return int(known)
 
-    def admit(self, operator: str, day: Day, *, each: int, in_all: int) -> bool:
-        """Let one message of a newcomer in, if its operator has had fewer than ``each`` today and all ``in_all``."""
+    def admit(self, draw: Draw) -> bool:
+        """Let one message of a newcomer in, if all accounts have so much left. What is not let in takes nothing."""
         with self._writing() as database:
-            query = "SELECT sum(messages), sum(messages) FILTER (WHERE operator = ?) FROM newcomer WHERE day = ?"
-            total, own = (value or 0 for value in database.execute(query, (operator, day)).fetchone())
-            if admitted := own < each and total < in_all:
-                database.execute(
-                    "INSERT INTO newcomer VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET messages = messages + 1",
-                    (day, operator),
-                )
-        return bool(admitted)
+            if fits := draw.fits(_drawn(database, draw.day, draw.limits)):
+                statement = "INSERT INTO newcomer VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET messages = messages + ?"
+                rows = [(draw.day, account, draw.recipients, draw.recipients) for account in draw.limits]
+                database.executemany(statement, rows)
+        return fits
+
+    def give_back(self, draw: Draw) -> None:
+        """Undo a draw whose message was not let in after all."""
+        with self._writing() as database:
+            statement = "UPDATE newcomer SET messages = max(messages - ?, 0) WHERE day = ? AND operator = ?"
+            database.executemany(statement, [(draw.recipients, draw.day, account) for account in draw.limits])
 
     def forget(self, now: UnixSeconds) -> None:
         """Drop signatures that have expired and allowances of days gone by."""
@@ -104,7 +111,7 @@ class Counters:
         try:
             self._database.execute("BEGIN IMMEDIATE")
             yield self._database
-            self._database.execute("COMMIT")
+            self._database.execute(self._end)
         except BaseException as error:
             with suppress(sqlite3.Error):
                 if self._database.in_transaction:
@@ -112,3 +119,24 @@ class Counters:
             if isinstance(error, sqlite3.Error):
                 raise ServiceUnavailable(f"{self._path}: cannot count: {error}") from None
             raise
+
+
+def drawn_on(path: Path, day: Day) -> dict[str, int]:
+    """What newcomers have drawn on a day, by account (:mod:`trustgraph.policy.allowance`); the file is only read.
+
+    Empty where there is no file, since nobody has counted yet. Raises :class:`ServiceUnavailable` for one that cannot
+    be read.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_WAIT_SECONDS)) as database:
+            return dict(database.execute("SELECT operator, messages FROM newcomer WHERE day = ?", (day,)).fetchall())
+    except (sqlite3.Error, OSError) as error:
+        raise ServiceUnavailable(f"{path}: cannot be read: {error}") from None
+
+
+def _drawn(database: sqlite3.Connection, day: Day, accounts: Collection[str]) -> dict[str, int]:
+    marks = ", ".join("?" * len(accounts))
+    query = f"SELECT operator, messages FROM newcomer WHERE day = ? AND operator IN ({marks})"  # noqa: S608 - marks
+    return dict(database.execute(query, (day, *accounts)).fetchall())

@@ -26,8 +26,9 @@ from trustgraph.headersig.coverage import FIELD
 from trustgraph.headersig.message import Field
 from trustgraph.headersig.signing import Envelope
 from trustgraph.headersig.text import Header
-from trustgraph.model import Day, Identity, Result, UnixSeconds, day_of
+from trustgraph.model import Identity, IdentityKind, Result, UnixSeconds, day_of
 from trustgraph.openpgp.hostcert import HostCertificate
+from trustgraph.policy.allowance import Draw, allowance_of, draw_for
 from trustgraph.policy.decide import Policy, asks_for_allowance, decide
 from trustgraph.policy.decision import Decision, Verdict
 from trustgraph.policy.evidence import KEY_ABSENT, Evidence, Rated
@@ -96,11 +97,15 @@ class Examined:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The end of it: everything that was found out, and what follows."""
+    """The end of it: everything that was found out, and what follows.
+
+    ``drawn`` is what a newcomer's message took of the allowance, to be given back if it is not let in after all.
+    """
 
     checked: tuple[Checked, ...]
     evidence: Evidence
     decision: Decision
+    drawn: Draw | None = None
 
 
 class Keys(Protocol):
@@ -144,18 +149,9 @@ class Counting(Protocol):
         """Recipients that a signature was delivered to."""
         ...
 
-    def admit(self, operator: str, day: Day, *, each: int, in_all: int) -> bool:
+    def admit(self, draw: Draw) -> bool:
         """Whether one more newcomer's message may come in."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Allowances:
-    """Messages a day from hosts without standing, for one operator and in all; recipients of one signature."""
-
-    newcomer_messages: int = 50
-    newcomer_messages_in_all: int = 2_000
-    signature_recipients: int = 1_000
 
 
 class Verifier:
@@ -167,7 +163,6 @@ class Verifier:
         standings: Standings,
         counters: Counting,
         policy: Policy,
-        allowances: Allowances,
         clock: Callable[[], UnixSeconds],
         confirm_helo: ConfirmHelo = never_confirmed,
     ) -> None:
@@ -176,7 +171,6 @@ class Verifier:
         self._standings = standings
         self._counters = counters
         self._policy = policy
-        self._allowances = allowances
         self._clock = clock
 
     async def examine(self, incoming: Incoming) -> Examined:
@@ -212,10 +206,16 @@ class Verifier:
         checked = tuple(one.with_body(body_hash) for one in examined.checked)
         evidence = await self._evidence(checked, examined)
         decision = decide(evidence, self._policy, examined.at)
-        if asks_for_allowance(decision) and self._admit(evidence, examined):
-            evidence = replace(evidence, allowance_left=True)
-            decision = decide(evidence, self._policy, examined.at)
-        return Judged(checked, evidence, decision)
+        if not asks_for_allowance(decision):
+            return Judged(checked, evidence, decision)
+        allowance, payers = allowance_of(evidence, self._policy), payers_of(evidence)
+        recipients = len(examined.incoming.envelope.recipients)
+        direct = is_direct(evidence, allowance.earned_by, payers)
+        draw = draw_for(allowance, payers, day_of(examined.at), recipients, direct=direct)
+        if not self._counters.admit(draw):
+            return Judged(checked, evidence, decision)
+        evidence = replace(evidence, allowance_left=True)
+        return Judged(checked, evidence, decide(evidence, self._policy, examined.at), draw)
 
     async def conclude_early(self, examined: Examined) -> Judged | None:
         """A refusal that no body could change, if the header earns one."""
@@ -291,16 +291,7 @@ class Verifier:
         if signature is None or counting.by_client or signature.recipient is not None or not recipients:
             return False
         delivered = self._counters.delivered(replay_key(counting.presented), recipients, signature.expires_at)
-        return delivered > self._allowances.signature_recipients
-
-    def _admit(self, evidence: Evidence, examined: Examined) -> bool:
-        """By a name that is proved, so that new names buy nothing; else by the client's address."""
-        host = evidence.client_host if evidence.by_client else ""
-        operator = operator_of(host) if host else _operator_of_address(evidence.client_ip)
-        limits = self._allowances
-        return self._counters.admit(
-            operator, day_of(examined.at), each=limits.newcomer_messages, in_all=limits.newcomer_messages_in_all
-        )
+        return delivered > self._policy.signature_recipients
 
 
 def responsible_signature(checked: Sequence[Checked]) -> Checked | None:
@@ -323,6 +314,25 @@ def responsible_signature(checked: Sequence[Checked]) -> Checked | None:
         key=lambda one: order.index(one.finding.result),
         default=None,
     )
+
+
+def payers_of(evidence: Evidence) -> tuple[str, ...]:
+    """Whose allowance a newcomer's message draws on: the client's address and, where its name is proved, its operator.
+
+    The name is the one that it signs by, else that of its address. Both pay, since below some domains (dynamic DNS)
+    names are free, and a key's own User ID proves none at all.
+    """
+    signing = evidence.responsible.host if evidence.by_client and evidence.responsible else ""
+    host = signing or evidence.client_host
+    address = _operator_of_address(evidence.client_ip)
+    return (operator_of(host), address) if host else (address,)
+
+
+def is_direct(evidence: Evidence, earned_by: Identity | None, payers: Sequence[str]) -> bool:
+    """Whether the client is of the identity's own; signed mail others can deliver again, as it was or elsewhere."""
+    if earned_by is None or earned_by.kind not in (IdentityKind.OPENPGP, IdentityKind.DKIM):
+        return True
+    return evidence.by_client if earned_by.kind is IdentityKind.OPENPGP else operator_of(earned_by.value) in payers
 
 
 def _operator_of_address(ip: str) -> str:

@@ -18,8 +18,9 @@ from enum import Enum
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from trustgraph.errors import BadInput, ServiceUnavailable
-from trustgraph.keyserver.answer import Absent, Answer, Found
+from trustgraph.keyserver.answer import LONG_ANSWER, Absent, Answer, Found, Unreachable
 from trustgraph.model import UnixSeconds
+from trustgraph.openpgp.finding import LongCertificate
 from trustgraph.openpgp.hostcert import HostCertificate
 from trustgraph.openpgp.ownparts import read_host_certificate
 from trustgraph.store.accepting import CachedCertificate, changed_since, read_certificate, write_certificate
@@ -69,8 +70,8 @@ class KeyTimes:
 class Keyservers(Protocol):
     """Many servers, one answer; see :class:`trustgraph.keyserver.pool.Pool`."""
 
-    async def lookup(self, fingerprint: str) -> Answer:
-        """Found, Absent or Unreachable."""
+    async def lookup(self, fingerprint: str, *, patient: bool = False) -> Answer:
+        """Found, Absent or Unreachable; ``patient`` waits for a long answer for longer than a message can."""
         ...
 
 
@@ -107,7 +108,8 @@ class KeySource:
     """Belongs to one event loop. ``clock`` gives Unix seconds; ``on_found`` is told what a keyserver gave, whole.
 
     ``on_found`` is called off the accept path with the fingerprint and the certificate, certifications by others
-    included, which scoring wants.
+    included, which scoring wants. Of one that is too long to be held these are left out, unless ``on_long`` takes it
+    whole, in place of ``on_found``.
     """
 
     def __init__(
@@ -117,17 +119,20 @@ class KeySource:
         times: KeyTimes,
         clock: Callable[[], UnixSeconds],
         on_found: Callable[[str, bytes], None] = lambda _fingerprint, _octets: None,
+        on_long: Callable[[str, LongCertificate], None] | None = None,
     ) -> None:
         self._store = store
         self._keyservers = keyservers
         self._times = times
         self._clock = clock
         self._on_found = on_found
+        self._on_long = on_long
         self._held: _Recent[_Held] = _Recent(MAX_CERTIFICATES)
         self._absent: _Recent[UnixSeconds] = _Recent(MAX_ABSENT)
         self._tried: _Recent[UnixSeconds] = _Recent(MAX_CERTIFICATES)
         self._flights: dict[str, asyncio.Task[KeyAnswer]] = {}
         self._unkept: set[str] = set()
+        self._late: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._learnt_until = clock()
 
@@ -241,7 +246,10 @@ class KeySource:
     async def _asked(self, fingerprint: str) -> KeyAnswer:
         answer = await self._keyservers.lookup(fingerprint)
         if isinstance(answer, Found):
-            return await self._take(fingerprint, answer.certificate)
+            return await self._take(fingerprint, answer)
+        if isinstance(answer, Unreachable) and answer.reason == LONG_ANSWER and fingerprint not in self._late:
+            self._late.add(fingerprint)
+            self._spawn(self._take_late(fingerprint))
         if stale := self._stale(fingerprint):
             self._tried.keep(fingerprint, self._clock())
             return stale
@@ -250,18 +258,34 @@ class KeySource:
             return NoKey.ABSENT
         return NoKey.UNREACHABLE
 
-    async def _take(self, fingerprint: str, octets: bytes) -> HostCertificate:
+    async def _take_late(self, fingerprint: str) -> None:
+        """The answer that came too late for the message which asked comes in time for its next attempt."""
+        try:
+            answer = await self._keyservers.lookup(fingerprint, patient=True)
+            if isinstance(answer, Found):
+                await self._take(fingerprint, answer)
+        finally:
+            self._late.discard(fingerprint)
+
+    async def _take(self, fingerprint: str, found: Found) -> HostCertificate:
         """Merge a fetched copy with the one at hand, keep it, and pass it on."""
         await self._load(fingerprint)  # it may have left memory meanwhile
         held = self._held.find(fingerprint)
-        certificate = await self._read([*([held.certificate.octets] if held else []), octets], fingerprint)
+        copies = [*([held.certificate.octets] if held else []), found.certificate]
+        certificate = await self._read(copies, fingerprint)
         self._absent.pop(fingerprint, None)
         if self._times.positive_seconds:
             self._held.keep(fingerprint, _Held(certificate, self._clock()))
             self._unkept.add(fingerprint)
             self._spawn(self._keep(fingerprint))
-        self._spawn(asyncio.to_thread(self._on_found, fingerprint, octets))
+        self._spawn(asyncio.to_thread(self._pass_on, fingerprint, found))
         return certificate
+
+    def _pass_on(self, fingerprint: str, found: Found) -> None:
+        if found.long and self._on_long:
+            self._on_long(fingerprint, found.long)
+        else:
+            self._on_found(fingerprint, found.certificate)
 
     async def _keep(self, fingerprint: str) -> None:
         """Into the store, merged with what another process may have put there, however often that happens meanwhile."""

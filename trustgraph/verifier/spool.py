@@ -18,11 +18,13 @@ from typing import BinaryIO
 import msgspec
 
 from trustgraph.errors import BadInput, ServiceUnavailable
+from trustgraph.feedback.votes import Source, Vote
 from trustgraph.ingest.formats.base import LogContext, Reject
 from trustgraph.ingest.formats.native import NativeParser
-from trustgraph.model import Identity, Result, UnixSeconds, from_rfc3339, parse_domain
+from trustgraph.model import Identity, Outcome, Result, UnixSeconds, from_rfc3339, parse_domain
 from trustgraph.store.accepting import record_signing_hosts
 from trustgraph.store.engine import Store
+from trustgraph.store.feedback import Delivery, record_deliveries
 from trustgraph.store.observations import ObservationWriter
 
 #: After so many bytes a process takes a new file, so that the old one can go.
@@ -37,6 +39,9 @@ class Record(msgspec.Struct, omit_defaults=True):
 
     ``signing_host`` is the connecting host where this message came from its own address with its own passing signature,
     else empty: what nobody proved may not make anybody expected to sign.
+
+    What feedback is joined by, as digests: ``recipients`` of a message that was let in, ``signature`` what its passing
+    signature signs, 0 without one. ``traps`` are the recipients that are spamtraps, let in or not.
     """
 
     at: str
@@ -50,6 +55,9 @@ class Record(msgspec.Struct, omit_defaults=True):
     reason: str = ""
     queue_id: str = ""
     signing_host: str = ""
+    signature: int = 0
+    recipients: list[int] = []
+    traps: list[int] = []
 
 
 class Spool:
@@ -163,6 +171,12 @@ class Drain:
         observations = [item for item in items if not isinstance(item, Reject)]
         added = self._writer.add(observations)
         record_signing_hosts(self._store, dict(_signers(lines)))
+        records = list(_delivering(lines))
+        record_deliveries(
+            self._store,
+            [_delivery(record) for record in records if record.recipients],
+            [(_delivery(record), vote) for record in records for vote in _trap_votes(record)],
+        )
         return Drained(sum(map(bool, lines)), added.new, len(items) - len(observations))
 
 
@@ -175,6 +189,34 @@ def _signers(lines: list[bytes]) -> Iterator[tuple[str, tuple[Identity, UnixSeco
                 yield parse_domain(record.signing_host), (Identity.parse(record.identity), from_rfc3339(record.at))
             except (msgspec.MsgspecError, UnicodeDecodeError, BadInput):
                 continue
+
+
+def _delivering(lines: list[bytes]) -> Iterator[Record]:
+    """Records of what was let in or tried a spamtrap, of those lines that are observations too."""
+    for line in lines:
+        if b'"recipients":[' in line or b'"traps":[' in line:
+            try:
+                record = msgspec.json.decode(line, type=Record)
+                _delivery(record)
+            except (msgspec.MsgspecError, UnicodeDecodeError, BadInput):
+                continue
+            yield record
+
+
+def _delivery(record: Record) -> Delivery:
+    return Delivery(
+        from_rfc3339(record.at),
+        record.message_id,
+        parse_domain(record.observer),
+        Identity.parse(record.identity),
+        record.signature,
+        tuple(record.recipients),
+    )
+
+
+def _trap_votes(record: Record) -> Iterator[Vote]:
+    at = from_rfc3339(record.at)
+    return (Vote(Source.TRAP, voter, Outcome.SPAM, at) for voter in record.traps)
 
 
 def _is_finished(stream: BinaryIO) -> bool:

@@ -60,6 +60,23 @@ ROWS = [
         *2 * ["reject 550 5.7.1 refused"],
     ),
     (
+        "a newcomer of a domain that stands",
+        signed(None, others=(rated(0.9, "dkim:peer.example"),)),
+        "reject 550 5.7.1 no-standing",
+        "accept known-otherwise",
+    ),
+    (
+        "a newcomer of a domain that stands, from an address that is refused",
+        signed(None, others=(rated(0.9, "dkim:peer.example"), rated(0.05, "ip:192.0.2.1"))),
+        *2 * ["reject 550 5.7.1 refused"],
+    ),
+    (
+        "a newcomer of a domain that no longer stands",
+        signed(None, others=(rated(0.9, "dkim:peer.example", expires_at=NOW),)),
+        "reject 550 5.7.1 no-standing",
+        "tempfail 451 4.7.1 newcomer-allowance-used",
+    ),
+    (
         "accepted, although another identity is refused",
         signed(0.9, others=(rated(0.05, "dkim:peer.example"),)),
         *2 * ["accept accepted"],
@@ -127,6 +144,25 @@ def test_what_may_be_set_otherwise() -> None:
     assert told(signed(headers_only=True), TRANSITION) == "accept accepted"
     assert told(signed(headers_only=True), body_too) == "accept unsigned-unrated"
     assert told(signed(headers_only=True), replace(body_too, profile="strict")) == "reject 550 5.7.0 headers-only"
+
+
+def test_unsigned_newcomers_may_be_limited_too() -> None:
+    limited = replace(TRANSITION, on_unsigned_newcomer="allowance")
+    probation = (rated(0.3, "dkim:peer.example"),)
+    assert told(found(Result.NONE, others=probation), limited) == "tempfail 451 4.7.1 unsigned-allowance-used"
+    assert told(found(Result.NONE, allowance_left=True), limited) == "accept unsigned-unrated"
+    assert decide(found(Result.NONE, allowance_left=True), limited, NOW).tagged
+    held = replace(limited, on_newcomer="quarantine")
+    assert told(found(Result.NONE, allowance_left=True), held) == "quarantine unsigned-unrated"
+    assert told(found(Result.NONE), replace(held, on_unsigned_newcomer="tag")) == "accept unsigned-unrated"
+    # Nothing else changes: who stands, who is refused, and whose signature is missing.
+    for evidence in (
+        found(Result.NONE, others=(rated(0.8, "dkim:peer.example"),)),
+        found(Result.NONE, others=(rated(0.05, "dkim:peer.example"),)),
+        found(Result.NONE, seen_to_sign=True),
+        signed(None),
+    ):
+        assert told(evidence, limited) == told(evidence, TRANSITION)
 
 
 def test_a_rating_that_has_run_out_lifts_nobody_and_a_bad_one_stays() -> None:
@@ -217,6 +253,7 @@ POLICY = st.builds(
     on_unreachable=st.sampled_from(["tempfail", "quarantine"]),
     on_forged=st.sampled_from(["reject", "discard"]),
     on_newcomer=st.sampled_from(["tag", "quarantine"]),
+    on_unsigned_newcomer=st.sampled_from(["tag", "allowance"]),
     headers_suffice=st.booleans(),
     overrides=st.lists(OVERRIDES, max_size=2).map(tuple),
 )
@@ -258,6 +295,17 @@ def test_nothing_lifts_a_message_that_could_not_be_checked(evidence: Evidence, p
     if not monitored and not evidence.broken:
         verdict = decide(replace(evidence, result=Result.TEMPERROR), policy, NOW).verdict
         assert verdict in (Verdict.TEMPFAIL, Verdict.QUARANTINE, Verdict.REJECT)
+
+
+@given(EVIDENCE, POLICY)
+def test_a_signature_makes_nobody_wait_or_be_refused_whose_domain_stands(evidence: Evidence, policy: Policy) -> None:
+    """Not under strict, where mail has to be signed, and not when the signer is known to be bad."""
+    unsigned = replace(evidence, result=Result.NONE, responsible=None, seen_to_sign=False, replayed=False)
+    signed_too = replace(unsigned, result=Result.PASS, responsible=rated(None))
+    if decide(unsigned, replace(policy, overrides=()), NOW).reason == "unsigned-accepted":
+        assert decide(signed_too, replace(policy, overrides=()), NOW).verdict is Verdict.ACCEPT or (
+            evidence.headers_only and not policy.headers_suffice
+        )
 
 
 @given(EVIDENCE, POLICY)

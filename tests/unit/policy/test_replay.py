@@ -69,7 +69,8 @@ def record_of(*observations: Seen) -> Record:
 
 #: Two good mails make a host stand, and no bad one is forgiven.
 PARAMETERS = Parameters(prior_good=1.0, prior_bad=2.0, history=HistoryParameters(weight=1.0, cap=50.0, tolerance=0.0))
-RULES = Rules(HistoryOnly, {US: 1.0}, PARAMETERS, Policy(), newcomer_messages=2, newcomer_messages_in_all=3)
+FLAT = Policy(accept=0.99, newcomer_messages=2, newcomer_messages_in_all=6, newcomer_growth=1)  # nobody ever stands
+RULES = Rules(HistoryOnly, {US: 1.0}, PARAMETERS, replace(FLAT, accept=0.5))
 
 
 def play(
@@ -141,7 +142,7 @@ def test_mail_of_the_second_of_a_step_is_decided_on_by_its_ratings() -> None:
 
 
 def test_what_waits_is_decided_on_by_all_that_is_its_own() -> None:
-    nobody = replace(RULES, newcomer_messages=0, policy=Policy(accept=0.99))
+    nobody = replace(RULES, policy=Policy(accept=0.99, newcomer_messages=0))
     waiting = [Seen(1), Seen(1.1, message=1), Seen(1.1, DOMAIN, message=1), Seen(1.2, OTHER_KEY, message=2)]
     outage = Seen(1.3, result=Result.TEMPERROR, message=3)
     spam = [Seen(2, DOMAIN, outcome=Outcome.SPAM, message=10 + i) for i in range(3)]
@@ -173,7 +174,7 @@ def test_beyond_the_allowance_mail_waits_and_is_let_in_as_the_sender_gains_stand
 
 def test_the_allowance_is_one_operators_and_new_each_day() -> None:
     seen = [Seen(1, KEY), Seen(1.1, OTHER_KEY, message=1), Seen(1.2, OTHER_KEY, message=2), Seen(25, KEY, message=3)]
-    never = replace(RULES, policy=Policy(accept=0.99))
+    never = replace(RULES, policy=FLAT)
     played = play(*seen, rules=never)
     assert [one.first.reason for one in played] == ["newcomer", "newcomer", "newcomer-allowance-used", "newcomer"]
     # What waits comes again before new mail: on the next day it takes one of the two places.
@@ -181,14 +182,47 @@ def test_the_allowance_is_one_operators_and_new_each_day() -> None:
 
 
 def test_all_newcomers_together_have_an_allowance_too() -> None:
-    many = replace(RULES, newcomer_messages=2, newcomer_messages_in_all=3, policy=Policy(accept=0.99))
+    many = replace(RULES, policy=FLAT)
     seen = [Seen(1 + i / 10, identity, message=i) for i, identity in enumerate((KEY, LONE, LONE, KEY))]
     played = play(*seen, Seen(24, LONE, message=9), rules=many)
     assert [one.first.reason for one in played] == [*["newcomer"] * 3, "newcomer-allowance-used", "newcomer"]
 
 
+def test_the_allowance_grows_with_good_mail() -> None:
+    growing = replace(RULES, policy=replace(FLAT, newcomer_growth=3.0, newcomer_messages_in_all=99))
+    seen = [Seen(1 + i / 10, message=i) for i in range(2)] + [Seen(25 + i / 10, message=10 + i) for i in range(9)]
+    for rules, let_in in ((RULES, 2), (growing, 4)):
+        played = play(*seen, rules=replace(rules, policy=replace(rules.policy, accept=0.99)))
+        assert sum(one.first.reason == "newcomer" for one in played[2:]) == let_in
+
+
+def test_unsigned_newcomers_wait_as_signed_ones_do_where_the_site_says_so() -> None:
+    limited = replace(RULES, policy=replace(FLAT, on_unsigned_newcomer="allowance"))
+    seen = [Seen(1 + i / 10, DOMAIN, message=i) for i in range(3)]
+    failed = [Seen(2 + i / 10, PEER, Result.NONE, message=10 + i) for i in range(2)]
+    played = play(*seen, *failed, rules=limited)
+    assert [one.first.reason for one in played] == [
+        *(["unsigned-unrated"] * 2 + ["unsigned-allowance-used"]),
+        *("unsigned-unrated", "unsigned-allowance-used"),  # the pool of those that nothing is known of holds three
+    ]
+    assert [one.first.verdict for one in play(*seen, *failed, rules=RULES)] == [Verdict.ACCEPT] * 5
+    # What came signed is not kept waiting by it.
+    assert play(*seen, *failed, Seen(3, LONE, message=20), rules=limited)[-1].first.reason == "newcomer"
+
+
+def test_who_an_unsigned_message_came_from_is_its_client_before_its_domain() -> None:
+    both = [
+        Seen(1, DOMAIN),
+        Seen(1, PEER, Result.NONE),
+        Seen(2, DOMAIN, message=1),
+        Seen(3, KEY, Result.FAIL, message=2),
+    ]
+    messages = recorded_messages(record_of(*both), US, START, UnixSeconds(START + SECONDS_PER_DAY))
+    assert [NAMES[message.sender] for message in messages] == [PEER, DOMAIN, KEY]
+
+
 def test_what_is_never_let_in_is_given_up_after_five_days() -> None:
-    nobody = replace(RULES, newcomer_messages=0, policy=Policy(accept=0.99))
+    nobody = replace(RULES, policy=Policy(accept=0.99, newcomer_messages=0))
     (played,) = play(Seen(1), rules=nobody)
     assert played.refused
     assert played.last.verdict is Verdict.TEMPFAIL
@@ -197,7 +231,7 @@ def test_what_is_never_let_in_is_given_up_after_five_days() -> None:
 
 
 def test_what_still_waits_at_the_end_is_neither_in_nor_refused() -> None:
-    nobody = replace(RULES, newcomer_messages=0, policy=Policy(accept=0.99))
+    nobody = replace(RULES, policy=Policy(accept=0.99, newcomer_messages=0))
     (played,) = play(Seen(1), rules=nobody, days=2)
     assert (played.let_in, played.refused, played.settled_at, played.waited_seconds) == (False, False, None, 0)
 

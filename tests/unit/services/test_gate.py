@@ -23,6 +23,7 @@ from tests.unit.verifier.letters import (
 from tests.unit.verifier.scripted import FOUND, FP, PACKETS, Keyservers, play
 from trustgraph.errors import ConfigurationError, ServiceUnavailable, TrustgraphError
 from trustgraph.model import Identity
+from trustgraph.policy.decide import Policy
 from trustgraph.services import daemon
 from trustgraph.services.gate import key_times, open_gate, others_in, policy_of, record_of, state_of
 from trustgraph.settings import Settings
@@ -188,7 +189,7 @@ def test_refresh_takes_over_and_forgets(tmp_path: Path) -> None:
     settings = site_in(tmp_path)
 
     async def run() -> None:
-        async with open_gate(settings, recording=False, clock=lambda: NOW) as gate:
+        async with open_gate(settings, recording=True, clock=lambda: NOW) as gate:
             gate._counters.delivered(b"s" * 16, [b"a"], NOW)
             know_peer(settings)
             await gate.refresh()
@@ -210,6 +211,9 @@ def test_settings_reach_the_policy(tmp_path: Path) -> None:
     policy = policy_of(settings)
     assert (policy.profile, policy.accept, policy.refuse, policy.headers_suffice) == ("strict", 0.7, 0.2, False)
     assert (policy.on_forged, policy.on_unreachable, policy.on_newcomer) == ("discard", "tempfail", "tag")
+    newcomers = {"newcomer_messages": 7, "newcomer_messages_in_all": 90, "newcomer_growth": 3.0}
+    others = {"on_unsigned_newcomer": "allowance", "signature_recipients": 5, "on_newcomer": "quarantine"}
+    assert policy_of(site_in(tmp_path, policy=newcomers | others)) == Policy(**newcomers, **others)  # type: ignore[arg-type]
     times = key_times(settings)
     assert (times.positive_seconds, times.negative_seconds, times.stale_seconds) == (7200, 0, 259_200)
 

@@ -19,11 +19,12 @@ from tests.unit.openpgp.openpgp_maker import Key, ed25519_key
 from trustgraph.headersig.canonical import body_hash
 from trustgraph.headersig.message import Field, split_message
 from trustgraph.headersig.signing import Envelope
-from trustgraph.model import Day, Identity, UnixSeconds
+from trustgraph.model import Identity, UnixSeconds
 from trustgraph.openpgp.hostcert import HostCertificate
+from trustgraph.policy.allowance import Draw
 from trustgraph.policy.decide import Policy
 from trustgraph.policy.evidence import Rated
-from trustgraph.verifier.examine import Allowances, Client, Examined, Incoming, Judged, Verifier
+from trustgraph.verifier.examine import Client, Examined, Incoming, Judged, Verifier
 from trustgraph.verifier.keys import KeyAnswer, Lookup, NoKey
 
 PEER, RELAY, LIST = "mx.peer.example", "mx.relay.example", "mx.list.example"
@@ -106,8 +107,7 @@ class Counting:
 
     def __init__(self, admits: int = 0) -> None:
         self.admits = admits
-        self.operators: list[str] = []
-        self.days: list[int] = []
+        self.draws: list[Draw] = []
         self.recipients: dict[bytes, set[bytes]] = {}
 
     def delivered(self, signature: bytes, recipients: Sequence[bytes], expires_at: UnixSeconds) -> int:
@@ -115,9 +115,8 @@ class Counting:
         known.update(recipients)
         return len(known)
 
-    def admit(self, operator: str, day: Day, *, each: int, in_all: int) -> bool:
-        self.operators.append(operator)
-        self.days.append(day)
+    def admit(self, draw: Draw) -> bool:
+        self.draws.append(draw)
         self.admits -= 1
         return self.admits >= 0
 
@@ -125,13 +124,12 @@ class Counting:
 class World:
     """A verifier with all that it asks."""
 
-    def __init__(self, *hosts: str, policy: Policy | None = None, allowances: Allowances | None = None) -> None:
+    def __init__(self, *hosts: str, policy: Policy | None = None) -> None:
         self.keys, self.standings, self.counters = Keys(*hosts), Standings(), Counting()
         self.helo: dict[tuple[str, str], bool] = {}
         self.helo_asked: list[tuple[str, str]] = []
         self.verifier = Verifier(
-            *(self.keys, self.standings, self.counters, policy or Policy(), allowances or Allowances()),
-            lambda: NOW,
+            *(self.keys, self.standings, self.counters, policy or Policy(), lambda: NOW),
             confirm_helo=self._confirm,
         )
 

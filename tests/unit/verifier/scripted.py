@@ -55,7 +55,7 @@ class Keyservers:
         assert self._gate is not None
         self._gate.set()
 
-    async def lookup(self, fingerprint: str) -> Answer:
+    async def lookup(self, fingerprint: str, *, patient: bool = False) -> Answer:
         self.asked.append(fingerprint)
         if self._gate is not None:
             self.waiting += 1

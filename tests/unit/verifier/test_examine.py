@@ -35,7 +35,7 @@ from trustgraph.headersig.signing import Envelope
 from trustgraph.model import Identity, Result, day_of
 from trustgraph.policy.decide import Policy
 from trustgraph.policy.overrides import Override
-from trustgraph.verifier.examine import Allowances, Client, Incoming, responsible_signature
+from trustgraph.verifier.examine import Client, Incoming, responsible_signature
 
 OTHER = Envelope(b"carl@other.example", (b"dora@example.net",))
 
@@ -299,7 +299,7 @@ def test_client_names() -> None:
 
 
 def test_a_signature_to_many_recipients_is_a_replay_beyond_the_limit() -> None:
-    world = rated_world(PEER, allowances=Allowances(signature_recipients=3))
+    world = rated_world(PEER, policy=Policy(signature_recipients=3))
     fields = signed_by(PEER, envelope=bound(recipient=None))
 
     def send(name: bytes) -> str:
@@ -329,18 +329,105 @@ def test_newcomers_are_let_in_by_the_name_that_is_proved() -> None:
     assert judge(world, signed_by(PEER), PEER) == "pass by client: accept newcomer"
     assert judge(world, signed_by(PEER), RELAY) == "pass: accept newcomer"
     assert judge(world, signed_by(PEER), PEER) == "pass by client: tempfail newcomer-allowance-used"
-    assert world.counters.operators == ["peer.example", f"ip:{IP}", "peer.example"]
-    assert world.counters.days == [day_of(NOW)] * 3
+    assert payers(world) == [["peer.example", f"ip:{IP}"], ["relay.example", f"ip:{IP}"], ["peer.example", f"ip:{IP}"]]
+    assert {draw.day for draw in world.counters.draws} == {day_of(NOW)}
+
+
+def payers(world: World) -> list[list[str]]:
+    return [[name for name in draw.limits if not name.startswith("all ")] for draw in world.counters.draws]
 
 
 def test_a_network_of_addresses_is_one_newcomer() -> None:
     world = World(PEER)
     for ip in ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1", "192.0.2.7"):
         judge(world, signed_by(PEER), "", ip=ip)
-    assert world.counters.operators == [
-        *["ip:2001:db8:1:2::/64"] * 2,
-        *("ip:2001:db8:1:3::/64", "ip:192.0.2.7"),
+    assert payers(world) == [
+        *[["ip:2001:db8:1:2::/64"]] * 2,
+        *(["ip:2001:db8:1:3::/64"], ["ip:192.0.2.7"]),
     ]
+
+
+def test_names_that_are_free_share_the_allowance_of_their_address() -> None:
+    """Below dyndns.org anybody takes as many names as he likes; each is a registrable domain of its own."""
+    names = ["a1.dyndns.org", "a2.dyndns.org"]
+    world = World(*names)
+    for name in names:
+        world.helo[name, IP] = True
+        judge(world, signed_by(name), "", helo=name)
+    assert payers(world) == [["a1.dyndns.org", f"ip:{IP}"], ["a2.dyndns.org", f"ip:{IP}"]]
+
+
+def test_a_newcomer_is_told_by_the_name_it_signs_by_and_not_by_its_providers() -> None:
+    world = World(PEER)
+    world.helo[PEER, IP] = True
+    judge(world, signed_by(PEER), "static-7.customers.provider.example", helo=PEER)
+    assert payers(world) == [["peer.example", f"ip:{IP}"]]
+
+
+def test_every_recipient_counts() -> None:
+    world = World(PEER)
+    world.counters.admits = 9
+    for recipients in ((b"a@x", b"b@x", b"c@x"), (b"a@x",), ()):
+        judge(world, signed_by(PEER), PEER, Envelope(SENDER, recipients))
+    assert [draw.recipients for draw in world.counters.draws] == [3, 1, 1]
+
+
+def test_a_key_whose_allowance_has_grown_has_it_once_wherever_it_sends_from() -> None:
+    world = World(PEER)
+    world.rate(PEER, 0.3)
+    world.counters.admits = 9
+    for relay in (RELAY, LIST):
+        judged = play(lambda relay=relay: world.judge(signed_by(PEER), relay))
+        assert said(judged) == "pass: accept newcomer"
+        assert judged.drawn is world.counters.draws[-1]
+    judge(world, signed_by(PEER), PEER)
+    key = f"openpgp:{key_of(PEER).fingerprint}"
+    # What others deliver again costs it nothing of its own.
+    through_others = [[name, f"ip:{IP}", f"{key} elsewhere"] for name in ("relay.example", "list.example")]
+    assert [sorted(names) for names in payers(world)] == [
+        sorted(one) for one in (*through_others, ["peer.example", f"ip:{IP}", key])
+    ]
+    assert world.counters.draws[2].limits[key] == 50 * 5.5
+
+
+def test_who_begins_to_sign_while_its_domain_stands_does_not_wait() -> None:
+    world = World(PEER)
+    world.standings.ratings = {f"helo:{PEER}": 0.9}
+    assert judge(world, signed_by(PEER), PEER) == "pass by client: accept known-otherwise"
+    assert world.counters.draws == []
+
+
+def test_unsigned_newcomers_draw_on_an_allowance_where_the_site_says_so() -> None:
+    world = World(policy=Policy(on_unsigned_newcomer="allowance"))
+    world.counters.admits = 1
+    assert judge(world, MESSAGE_FIELDS, PEER) == "none: accept unsigned-unrated"
+    assert judge(world, MESSAGE_FIELDS, PEER) == "none: tempfail unsigned-allowance-used"
+    assert payers(world) == [["peer.example", f"ip:{IP}"]] * 2
+    world.standings.ratings = {f"ip:{IP}": 0.9}
+    assert judge(world, MESSAGE_FIELDS, PEER) == "none: accept unsigned-accepted"
+    assert len(world.counters.draws) == 2
+
+
+@pytest.mark.parametrize(
+    ("identity", "payer"),
+    [
+        ("dkim:news.peer.example", "dkim:news.peer.example"),
+        ("dkim:other.example", "dkim:other.example elsewhere"),  # its mail can be delivered again by anybody
+        ("spf:other.example", "spf:other.example"),
+        (f"ip:{IP}", f"ip:{IP}"),
+    ],
+)
+def test_who_earned_the_allowance_of_unsigned_mail_pays_too(identity: str, payer: str) -> None:
+    world = World(policy=Policy(on_unsigned_newcomer="allowance"))
+    world.counters.admits = 1
+    world.standings.ratings = {identity: 0.3}
+    incoming = Incoming(MESSAGE_FIELDS, ENVELOPE, Client(PEER, IP), (Identity.parse(identity),))
+
+    async def run() -> str:
+        return said(await world.verifier.conclude(await world.verifier.examine(incoming), None))
+
+    assert play(run) == "none: accept unsigned-unrated"
+    assert set(payers(world)[0]) == {"peer.example", f"ip:{IP}", payer}
 
 
 def test_only_newcomers_draw_on_the_allowance() -> None:
@@ -354,7 +441,7 @@ def test_only_newcomers_draw_on_the_allowance() -> None:
     ):
         world.counters.admits = 9
         play(lambda world=world, fields=fields: world.judge(fields, PEER))
-        assert world.counters.operators == []
+        assert world.counters.draws == []
 
 
 def test_a_bad_rating_is_not_let_in_as_a_newcomer() -> None:
@@ -400,7 +487,7 @@ def test_no_early_conclusion_while_another_signature_needs_the_body() -> None:
 def test_waiting_for_a_keyserver_needs_no_body_and_a_newcomer_is_not_counted_early() -> None:
     world = World(PEER)
     assert play(lambda: early(world, signed_by(PEER, bh=None), PEER)) is None
-    assert world.counters.operators == []
+    assert world.counters.draws == []
     world.keys.unreachable(PEER)
     waits = "temperror keyservers-unreachable by client: tempfail keyservers-unreachable"
     assert play(lambda: early(world, signed_by(PEER), PEER)) == waits
