@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from trustgraph.errors import BadInput, ConfigurationError, NoInput
+from trustgraph.feedback.recipients import parse_trap
+from trustgraph.feedback.verdicts import FIELDS as VERDICT_FIELDS
 from trustgraph.model import Identity, UnixSeconds, from_rfc3339, parse_domain
 from trustgraph.policy.overrides import Action, Override, parse_match
 
@@ -88,6 +90,12 @@ def _identity(value: str) -> Identity:
         raise ValueError(str(error)) from None
 
 
+def _verdict_field(value: str) -> str:
+    if value.lower() not in VERDICT_FIELDS:
+        raise ValueError(f"expected one of {', '.join(sorted(VERDICT_FIELDS))}, not {value!r}")
+    return value.lower()
+
+
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -100,6 +108,7 @@ Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Fqdn = Annotated[str, AfterValidator(_fqdn)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Anchor = Annotated[str, AfterValidator(_identity)]
+VerdictField = Annotated[str, AfterValidator(_verdict_field)]
 
 
 class _Section(BaseModel):
@@ -140,6 +149,9 @@ class Keyservers(_Section):
     negative_ttl_seconds: Seconds = Field(900.0, alias="negative_ttl")
     stale_limit_seconds: Seconds = Field(604_800.0, alias="stale_limit")
     timeout_seconds: Seconds = Field(5.0, alias="timeout")
+    max_answer_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=1024 * 1024)] = Field(
+        64 * 1024 * 1024, alias="max_answer"
+    )
 
 
 class PolicyOverride(_Section):
@@ -165,9 +177,12 @@ class Policy(_Section):
     on_unreachable: Literal["tempfail", "quarantine"] = "tempfail"
     on_forged: Literal["reject", "discard"] = "reject"
     on_newcomer: Literal["tag", "quarantine"] = "tag"
+    on_unsigned_newcomer: Literal["tag", "allowance"] = "tag"
     headers_suffice: bool = True
+    require_approval: bool = False
     newcomer_messages: Annotated[int, Field(ge=0)] = 50
     newcomer_messages_in_all: Annotated[int, Field(ge=0)] = 2_000
+    newcomer_growth: Annotated[float, Field(ge=1.0, le=1_000.0)] = 10.0
     signature_recipients: Annotated[int, Field(ge=1)] = 1_000
     override: tuple[PolicyOverride, ...] = ()
 
@@ -226,6 +241,73 @@ class Scoring(_Section):
     keep_generations: Annotated[int, Field(ge=1)] = 30
 
 
+class Endorsement(_Section):
+    """What another host has to do for this host's endorsement, and what costs it."""
+
+    good_mails: Annotated[int, Field(ge=1)] = 50
+    days: Annotated[int, Field(ge=1)] = 14
+    max_bad_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    window_seconds: Annotated[Seconds, Field(ge=86_400)] = Field(180 * 86_400.0, alias="window")
+    lifetime_seconds: Annotated[Seconds, Field(ge=86_400)] = Field(90 * 86_400.0, alias="lifetime")
+    renew_after_seconds: Annotated[Seconds, Field(gt=0)] = Field(60 * 86_400.0, alias="renew_after")
+    budget_per_week: Annotated[int, Field(ge=0)] = 20
+    revoke_bad_mails: Annotated[int, Field(ge=1)] = 3
+    revoke_window_seconds: Annotated[Seconds, Field(ge=86_400)] = Field(30 * 86_400.0, alias="revoke_window")
+    confirmed_hosts: bool = True
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Endorsement:
+        if self.renew_after_seconds >= self.lifetime_seconds:
+            raise ValueError("renew_after must lie below lifetime, or there is a gap before each renewal")
+        return self
+
+
+def _traps(values: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(parse_trap(value) for value in values)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+
+
+class Feedback(_Section):
+    """Who may say what mail turned out to be; see :mod:`trustgraph.services.feedback`."""
+
+    sources: tuple[Path, ...] = ()
+    reporters: tuple[Annotated[str, AfterValidator(_identity)], ...] = ()
+    traps: Annotated[tuple[str, ...], AfterValidator(_traps)] = ()
+    trusted_fields: tuple[VerdictField, ...] = ()
+
+
+def _period(value: float) -> float:
+    if 0 < value < 1:
+        raise ValueError(f"expected a second or more, or 0 for never, not {value} seconds")
+    return value
+
+
+Period = Annotated[Seconds, AfterValidator(_period)]
+
+
+class Schedule(_Section):
+    """What `trustgraph recompute` does, and how often; 0 for never."""
+
+    logs: tuple[Path, ...] = ()
+    log_format: str = "auto"
+    score_seconds: Period = Field(900.0, alias="score")
+    feedback_seconds: Period = Field(300.0, alias="feedback")
+    keys_seconds: Period = Field(21_600.0, alias="keys")
+    endorse_seconds: Period = Field(0.0, alias="endorse")
+    report_seconds: Period = Field(86_400.0, alias="report")
+    report_directory: Path = Path("/var/lib/trustgraph/report")
+    prune_seconds: Period = Field(86_400.0, alias="prune")
+
+
+class Metrics(_Section):
+    """Where `trustgraph recompute` says how it goes."""
+
+    listen: str = ""
+    textfile: str = ""
+
+
 class Settings(_Section):
     """Everything that can be set, by section."""
 
@@ -238,6 +320,10 @@ class Settings(_Section):
     milter: Milter = Milter()  # type: ignore[call-arg]  # defaults behind aliases
     ingest: Ingest = Ingest()  # type: ignore[call-arg]  # defaults behind aliases
     scoring: Scoring = Scoring()  # type: ignore[call-arg]  # defaults behind aliases
+    feedback: Feedback = Feedback()
+    endorsement: Endorsement = Endorsement()  # type: ignore[call-arg]  # defaults behind aliases
+    schedule: Schedule = Schedule()  # type: ignore[call-arg]  # defaults behind aliases
+    metrics: Metrics = Metrics()
 
 
 def variable_of(name: str) -> str:

@@ -75,6 +75,8 @@ def test_nothing_set_is_fine(tmp_path: Path) -> None:
         ('[site]\nhostname = "two words"', "site.hostname", "domain name"),
         ('[anchors]\n"0123456789abcdef" = 1.0', "anchors", "is not an identity"),
         ('[anchors]\n"dkim:example.org" = 2.0', "anchors.dkim:example.org", "less than or equal to 1"),
+        ('[endorsement]\nrenew_after = "90d"', "endorsement", "must lie below lifetime"),
+        ("[endorsement]\nmax_bad_share = 0", "endorsement.max_bad_share", "greater than 0"),
         ("policy = 3", "policy", "valid dictionary"),
     ],
 )

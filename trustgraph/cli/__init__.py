@@ -11,7 +11,23 @@ import typer
 from typer.exceptions import TyperException
 
 from trustgraph import __version__
-from trustgraph.cli import database, ingest, key, lab, message, milter, policy, queue, rating, report, world
+from trustgraph.cli import (
+    database,
+    endorse,
+    feedback,
+    ingest,
+    init,
+    key,
+    lab,
+    message,
+    milter,
+    policy,
+    queue,
+    rating,
+    recompute,
+    report,
+    world,
+)
 from trustgraph.cli.context import Shared
 from trustgraph.cli.output import note
 from trustgraph.errors import NoInput, TrustgraphError
@@ -34,7 +50,16 @@ app.add_typer(lab.app, name="lab")
 app.add_typer(policy.app, name="policy")
 app.add_typer(queue.app, name="queue")
 app.add_typer(database.app, name="db")
-for command in (*rating.COMMANDS, *message.COMMANDS, *milter.COMMANDS, *world.COMMANDS):
+for command in (
+    *rating.COMMANDS,
+    *recompute.COMMANDS,
+    *init.COMMANDS,
+    *message.COMMANDS,
+    *milter.COMMANDS,
+    *world.COMMANDS,
+    *endorse.COMMANDS,
+    *feedback.COMMANDS,
+):
     app.command()(command)
 
 

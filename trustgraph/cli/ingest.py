@@ -1,4 +1,4 @@
-"""``trustgraph ingest``: logs, keys, tables."""
+"""``trustgraph ingest``: logs, keys, feedback, tables."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import typer
 
 from trustgraph.cli.context import JsonOption, Shared, now, shared
 from trustgraph.cli.output import note, print_json, progress_bar, say
-from trustgraph.errors import BadInput, UsageError
-from trustgraph.model import parse_domain
+from trustgraph.errors import BadInput, NoInput, UsageError
+from trustgraph.model import Outcome, parse_domain
 
 if TYPE_CHECKING:
     from trustgraph.ingest.logs import LogCounts, LogOptions
+    from trustgraph.services.fetched_keys import FetchedKeys
     from trustgraph.store import Store
 
-app = typer.Typer(help="Read verification logs, keyrings and tables into the store.", no_args_is_help=True)
+app = typer.Typer(help="Read verification logs, keyrings, feedback and tables into the store.", no_args_is_help=True)
 
 _POLL_SECONDS = 0.5
+_TEMPORARY_FAILURE = 75
 
 
 @app.command()
@@ -60,28 +62,97 @@ def logs(
 @app.command()
 def keys(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="OpenPGP keyrings or keyserver dumps, binary or armored.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH…",
+            help="OpenPGP keyrings or keyserver dumps, binary or armored; with --keyserver full fingerprints.",
+        ),
+    ],
+    keyserver: Annotated[
+        list[str] | None,
+        typer.Option("--keyserver", metavar="URL", help="Fetch the keys from here; may be given several times."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Ingest keyrings: every certification by a known key is verified; only good ones are kept."""
+    """Ingest keyrings: every certification by a known key is verified; only good ones are kept.
+
+    Anybody can flood a key on a keyserver with signatures: all are looked at, those that count are kept. Exits 66 if no
+    keyserver has one of the keys, 75 if none could say.
+    """
+    from trustgraph.model import parse_fingerprint
+    from trustgraph.services.fetched_keys import ingest_from_keyservers
     from trustgraph.services.keyrings import describe, ingest_keyrings
 
     common = shared(context)
     started = time.perf_counter()
     with common.store(create=True) as store, progress_bar("verifying") as show:
-        counts = ingest_keyrings(
-            store, common.settings, paths, now(), lambda done, signatures: show(f"{signatures} signatures", done, 0)
-        )
+
+        def progress(done: int, signatures: int) -> None:
+            show(f"{signatures} signatures", done, 0)
+
+        fetched = None
+        if keyserver:
+            wanted = [parse_fingerprint(name) for name in names]
+            fetched = ingest_from_keyservers(store, common.settings, keyserver, wanted, now(), progress)
+            counts = fetched.counts
+        else:
+            counts = ingest_keyrings(store, common.settings, [Path(name) for name in names], now(), progress)
     seconds = time.perf_counter() - started
-    if json:
+    if counts and json:
         print_json(asdict(counts) | {"weak": counts.weak, "seconds": round(seconds, 3)})
-    else:
+    elif counts:
         for line in describe(counts):
             say(line)
         say(f"took {seconds:.1f} s")
         for problem in counts.problems:
             note(problem)
-    if not counts.certificates:
+    if fetched:
+        _report_unfetched(fetched)
+    elif not counts or not counts.certificates:
+        raise typer.Exit(BadInput.exit_code)
+
+
+def _report_unfetched(fetched: FetchedKeys) -> None:
+    for fingerprint in fetched.absent:
+        note(f"error: {fingerprint}: no keyserver has it")
+    for fingerprint, reason in fetched.unreachable:
+        note(f"error: {fingerprint}: no keyserver could say ({reason})")
+    if fetched.unreachable:
+        raise typer.Exit(_TEMPORARY_FAILURE)
+    if fetched.absent:
+        raise typer.Exit(NoInput.exit_code)
+
+
+@app.command()
+def feedback(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Maildirs, mbox files, messages, tables, JSON lines, or - .")],
+    outcome: Annotated[
+        Outcome | None, typer.Option(help="What each message is, such as spam for a folder Junk; unknown takes back.")
+    ] = None,
+    recipient: Annotated[str, typer.Option(help="Whose mailbox it is; else by Delivered-To of our hosts.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Ingest what mail turned out to be: abuse reports, verdict fields of filters, mail to spamtraps, rows of a table.
+
+    Only what is joined to mail that this site saw counts, each recipient once; reading twice changes nothing. Exits 66
+    when a path cannot be read, 65 when all of it is malformed.
+    """
+    from trustgraph.services.feedback import describe, ingest_feedback
+
+    common = shared(context)
+    with common.store() as store:
+        counts = ingest_feedback(store, common.settings, paths, now(), outcome=outcome, recipient=recipient, again=True)
+    if json:
+        print_json(counts)
+    else:
+        say(describe(counts))
+    for problem in counts.problems:
+        note(problem)
+    if counts.unread:
+        raise typer.Exit(NoInput.exit_code)
+    if counts.pieces and counts.malformed == counts.pieces:
         raise typer.Exit(BadInput.exit_code)
 
 

@@ -146,6 +146,52 @@ def fetch(
 
 
 @app.command()
+def approve(
+    context: typer.Context,
+    issuers: Annotated[
+        list[str] | None, typer.Argument(metavar="[ISSUER…]", help="Hosts or fingerprints whose endorsements we want.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Approve of every one that verifies.")] = False,
+    publish: PublishOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Say which endorsements on our key we approve of; without arguments, show what is there.
+
+    What is named here replaces what was approved before. Receivers then count only those endorsements of our key: what
+    a stranger hangs on it counts nothing. Exits 66 if no keyserver has our key, 69 if none could say.
+    """
+    from trustgraph.openpgp.transferable import enarmor
+    from trustgraph.services import approving
+
+    common = shared(context)
+    if issuers and all_:
+        raise UsageError("--all leaves nothing to name")
+    with common.store() as store:
+        if issuers or all_:
+            done = approving.approve(store, common.settings, now(), None if all_ else issuers)
+        else:
+            done = approving.offered(store, common.settings, now())
+    for one in done.offered:
+        if json:
+            ends = to_rfc3339(one.expires_at) if one.expires_at else None
+            facts = {"issuer": one.issuer, "name": one.label, "user_id": one.user_id, "approved": one.approved}
+            print_json(facts | {"made_at": to_rfc3339(one.made_at), "expires_at": ends})
+        else:
+            say(f"{'approved' if one.approved else 'not approved':12}  {one.issuer}  {one.label}  over {one.user_id}")
+    if not done.offered:
+        note("nobody whose key is in the store has endorsed our key; `trustgraph ingest keys` reads keys")
+    if done.certificate is None:
+        return
+    if publish:
+        _publish(common, done.certificate, done.fingerprint, json, "run it again with --publish")
+    elif json:
+        print_json({"fingerprint": done.fingerprint, "certificate": enarmor(done.certificate).decode("ascii")})
+    else:
+        typer.echo(enarmor(done.certificate).decode("ascii"), nl=False)
+        note("to have it count, publish the certificate above, or run again with --publish")
+
+
+@app.command()
 def revoke(
     context: typer.Context,
     reason: Annotated[RevocationReason, typer.Option(help="Why; retired and superseded are soft.")],

@@ -78,9 +78,17 @@ def ingest_logs(
 
 
 def follow_log(
-    store: Store, path: Path, options: LogOptions, wait: Callable[[], bool], progress: Progress | None = None
+    store: Store,
+    path: Path,
+    options: LogOptions,
+    wait: Callable[[], bool],
+    progress: Progress | None = None,
+    *,
+    on_counts: Callable[[LogCounts], None] | None = None,
 ) -> LogCounts:
     """Ingest a growing log until ``wait()`` says False; it is called whenever the log has nothing new.
+
+    ``on_counts`` is told what has been read and stored so far, whenever that is more than before.
 
     The parser lives as long as this runs, so lines of one message are joined however far apart they arrive; what it has
     found by then is on disk before each wait.
@@ -93,6 +101,8 @@ def follow_log(
         nonlocal counts
         counts = _write(writer, iter(pending), options.rejects, counts, lambda: 0, progress)
         pending.clear()
+        if on_counts:
+            on_counts(counts)
 
     def lines() -> Iterator[NumberedLine]:
         nonlocal counts

@@ -63,17 +63,22 @@ def total(contributions: Sequence[Contribution]) -> float:
 
 
 def reason_discarded(
-    *, made_at: int, expires_at: int | None, revoked_at: int | None, weak: bool, superseded: bool, now: UnixSeconds
+    *,
+    made_at: int,
+    expires_at: int | None,
+    revoked_at: int | None,
+    weak: bool,
+    superseded: bool,
+    now: UnixSeconds,
+    approved: bool = True,
 ) -> str:
     """Why a stored certification does not count by itself at ``now``; empty if it does."""
-    if made_at > now:
-        return "dated in the future"
-    if weak:
-        return "made with a hash that no longer counts"
-    if superseded:
-        return "superseded by a newer certification of the same endorser"
-    if revoked_at is not None and revoked_at <= now:
-        return "revoked by its endorser"
-    if expires_at is not None and expires_at <= now:
-        return "expired"
-    return ""
+    reasons = (
+        (made_at > now, "dated in the future"),
+        (weak, "made with a hash that no longer counts"),
+        (not approved, "the owner has not approved it"),
+        (superseded, "superseded by a newer certification of the same endorser"),
+        (revoked_at is not None and revoked_at <= now, "revoked by its endorser"),
+        (expires_at is not None and expires_at <= now, "expired"),
+    )
+    return next((reason for applies, reason in reasons if applies), "")

@@ -44,7 +44,7 @@ def export(store: Store, settings: Settings, kind: str, path: Path) -> int:
 
 
 def _endorsements(store: Store, settings: Settings) -> pd.DataFrame:
-    scopes, _ = scopes_in_use(store, settings.scoring.user_ids)
+    scopes, _ = scopes_in_use(store, settings.scoring.user_ids, require_approval=settings.policy.require_approval)
     frame = pd.DataFrame(
         read_endorsements(store, scopes), columns=["endorser", "subject", "made_at", "expires_at", "amount", "depth"]
     )

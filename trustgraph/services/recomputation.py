@@ -59,7 +59,8 @@ class Recomputation:
                 now=now,
             )
             return replace(run, notes=(*run.notes, f"everything was read: {algorithm} needs more than is kept"))
-        scopes, note = scopes_in_use(self._store, self._settings.scoring.user_ids)
+        approval = self._settings.policy.require_approval
+        scopes, note = scopes_in_use(self._store, self._settings.scoring.user_ids, require_approval=approval)
         kept, self._kept = self._kept, None
         kept, why = self._read(kept, scopes, reference_time)
         problem = pose(

@@ -79,7 +79,7 @@ def investigate(store: Store, settings: Settings, thresholds: Thresholds | None 
     generation = replace(require_generation(store), algorithm=Trustgraph.name)
     problem, _ = solve(store, settings, generation)
     evidence = gather(problem, Trustgraph(problem), limits, settings.site.hostname)
-    scopes, _ = scopes_in_use(store, settings.scoring.user_ids)
+    scopes, _ = scopes_in_use(store, settings.scoring.user_ids, require_approval=settings.policy.require_approval)
     times = read_endorsement_times(store, problem.snapshot, scopes)
     findings = find_relays(evidence, times, read_host_claims(store, problem.snapshot), limits)
     return Investigation(generation, evidence, times, tuple(findings))

@@ -128,7 +128,7 @@ def explain(store: Store, settings: Settings, identity: Identity) -> Explanation
     return Explanation(
         *(identity, str(problem.snapshot.identity_host[position]), rating, standing.value),
         *(generation.algorithm, generation.reference_time, tuple(algorithm.contributions(position))),
-        discarded=tuple(_discarded(store, problem, position)),
+        discarded=tuple(_discarded(store, problem, position, settings.policy.require_approval)),
         critical=tuple(str(names[u]) for u in critical),
         labels=labels_of(store, [Identity(names[u]) for u in problem.network.into(position)]),
     )
@@ -179,7 +179,8 @@ def _problem(
     reference_time: UnixSeconds,
     kind: type[Algorithm],
 ) -> tuple[Problem, list[str]]:
-    scopes, note = scopes_in_use(store, settings.scoring.user_ids)
+    approval = settings.policy.require_approval
+    scopes, note = scopes_in_use(store, settings.scoring.user_ids, require_approval=approval)
     snapshot = read_snapshot(store, reference_time, scopes, delegation=kind is Authentication)
     return pose(snapshot, anchors, parameters_of(settings)), [note] if note else []
 
@@ -201,7 +202,7 @@ def _notes(problem: Problem, anchors: Mapping[Identity, float]) -> list[str]:
     return notes
 
 
-def _discarded(store: Store, problem: Problem, position: int) -> list[Discarded]:
+def _discarded(store: Store, problem: Problem, position: int, require_approval: bool) -> list[Discarded]:
     snapshot, network = problem.snapshot, problem.network
     now = snapshot.reference_time
     counting = {str(snapshot.identity_name[u]) for u in network.into(position)}
@@ -216,6 +217,7 @@ def _discarded(store: Store, problem: Problem, position: int) -> list[Discarded]
             weak=row.weak,
             superseded=row.superseded,
             now=now,
+            approved=not require_approval if row.approved is None else row.approved,
         )
         endorser = place[row.endorser]
         if not reason and row.endorser not in counting:

@@ -20,10 +20,11 @@ _DELEGATIONS = """SELECT subject_id, endorser_id, user_id_id, depth, amount, reg
       AND user_id_id NOT IN (SELECT id FROM user_id WHERE revoked_at <= {time})
       AND NOT EXISTS (SELECT 1 FROM certification n
           WHERE n.subject_id = c.subject_id AND n.endorser_id = c.endorser_id AND n.user_id_id = c.user_id_id
-            AND n.made_at > c.made_at AND n.made_at <= {time} AND NOT n.weak)
+            AND n.made_at > c.made_at AND n.made_at <= {time} AND n.scope IN ({scopes}) AND NOT n.weak)
     ORDER BY subject_id, endorser_id, user_id_id"""
 _USER_IDS = """SELECT id, identity_id, text FROM user_id
-    WHERE scope IN ({scopes}) AND (revoked_at IS NULL OR revoked_at > {time}) ORDER BY id"""
+    WHERE (scope IN ({scopes}) OR scope + 4 IN ({scopes})) AND (revoked_at IS NULL OR revoked_at > {time})
+    ORDER BY id"""
 
 
 def read_delegation(connection: sa.Connection, values: Mapping[str, object], position: Ints) -> Delegation:

@@ -57,6 +57,16 @@ observation = Table(
     sqlite_with_rowid=False,
 )
 
+#: Where the observations of a message are, for feedback. Not an index of ``observation``: that would have a row for
+#: each identity, in no order, and took as long as all the rest of ingesting a log.
+message_seen = Table(
+    "message_seen",
+    metadata,
+    Column("message", BigInteger, primary_key=True, autoincrement=False),
+    Column("observed_at", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
 #: Only mail whose identity passed counts as good, spam, malware or unknown; the rest is ``unauthenticated``.
 daily_count = Table(
     "daily_count",
@@ -100,6 +110,7 @@ host_key = Table(
 )
 
 #: ``scope``: 1 smtp://, 2 postmaster mailbox, 3 anything else. ``digest`` keeps the unique index small.
+#: ``approvals_at``: when the key last said which certifications over this User ID it approves.
 user_id = Table(
     "user_id",
     metadata,
@@ -110,10 +121,12 @@ user_id = Table(
     Column("scope", SmallInteger, nullable=False),
     Column("host", Text, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("approvals_at", BigInteger),
     Index("user_id_of_key", "identity_id", "digest", unique=True),
 )
 
-#: Verified certifications, and the operator's rows (``user_id_id`` 0, ``scope`` 0).
+#: Verified certifications, and the operator's rows (``user_id_id`` 0, ``scope`` 0). ``scope`` is that of the User ID,
+#: plus 4 where the key approves of the certification, 8 where it approves of others only; ``approved_at``: since when.
 certification = Table(
     "certification",
     metadata,
@@ -131,6 +144,7 @@ certification = Table(
     Column("weak", Boolean, nullable=False),
     Column("notations", Text, nullable=False, server_default=""),
     _number("source_id"),
+    Column("approved_at", BigInteger),
     sqlite_with_rowid=False,
 )
 
@@ -211,4 +225,82 @@ signing_host = Table(
     _number("identity_id"),
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
+)
+
+#: What this host's keys said of others', a row a signature packet: certifications (``type`` 0x10) and their revocations
+#: (0x30), which end with what they revoke. ``serial`` counts what was said of one User ID, so that two who decide from
+#: the same state collide. ``cause`` is a word of :class:`trustgraph.endorsement.subject.Cause`, or ``revoked``.
+own_endorsement = Table(
+    "own_endorsement",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("subject", String(64), nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("serial", Integer, nullable=False),
+    Column("issuer", String(64), nullable=False),
+    Column("type", SmallInteger, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("packet", LargeBinary, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Index("own_endorsement_in_turn", "subject", "user_id", "serial", unique=True),
+)
+
+#: Keyservers that gave a packet back, and when they first did.
+own_publication = Table(
+    "own_publication",
+    metadata,
+    Column("endorsement_id", _Id, ForeignKey("own_endorsement.id"), primary_key=True, autoincrement=False),
+    Column("server", Text, primary_key=True),
+    Column("published_at", BigInteger, nullable=False),
+)
+
+#: Keys that the operator vouches for by hand, with a note why.
+pinned_key = Table(
+    "pinned_key",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("pinned_at", BigInteger, nullable=False),
+)
+
+#: What was said of the message of an observation after it was made (:mod:`trustgraph.feedback.votes`), a row a voter.
+#: ``voter`` is a digest. The outcome that the observation came with is a vote too: the row of source 0.
+vote = Table(
+    "vote",
+    metadata,
+    Column("observed_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("message", BigInteger, primary_key=True, autoincrement=False),
+    _number("observer_id", primary_key=True),
+    _number("identity_id", primary_key=True),
+    Column("source", SmallInteger, primary_key=True, autoincrement=False),
+    Column("voter", BigInteger, primary_key=True, autoincrement=False),
+    Column("outcome", SmallInteger, nullable=False),
+    Column("voted_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Messages that the gate let in: the key of its observation, a digest of what the passing signature signs (0 without
+#: one) and of each recipient.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("observed_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("message", BigInteger, primary_key=True, autoincrement=False),
+    _number("observer_id", primary_key=True),
+    _number("identity_id", primary_key=True),
+    Column("signature", BigInteger, primary_key=True, autoincrement=False),
+    Column("recipient", BigInteger, primary_key=True, autoincrement=False),
+    Index("delivery_by_message", "message"),
+    sqlite_with_rowid=False,
+)
+
+#: Digests of pieces of feedback that nothing more can come of, so that they need not be read again.
+feedback_read = Table(
+    "feedback_read",
+    metadata,
+    Column("piece", BigInteger, primary_key=True, autoincrement=False),
+    Column("read_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -53,8 +53,8 @@ def _handler(keyserver: HkpServer) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def hkp_server() -> Iterator[HkpServer]:
-    keyserver = HkpServer()
+def hkp_server(keyserver: HkpServer | None = None) -> Iterator[HkpServer]:
+    keyserver = keyserver or HkpServer()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(keyserver))
     keyserver.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

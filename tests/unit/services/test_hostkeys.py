@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.endorsing_site import signatures_by
+from tests.unit.openpgp.openpgp_reading import read
 from tests.unit.services.site import NOW, US, secret_key, site_in
 from tests.unit.verifier.children import die, in_child
 from trustgraph.errors import BadInput, ConfigurationError, NoInput, UsageError
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp import making
-from trustgraph.openpgp.making import Reason
+from trustgraph.openpgp.making import Reason, export_public
 from trustgraph.openpgp.ownparts import read_host_certificate
 from trustgraph.openpgp.publickey import KeyAlgorithm
 from trustgraph.services import hostkeys, keymaking
@@ -258,6 +260,17 @@ def test_rotating_to_the_end(settings: Settings) -> None:
     assert {mode(path) for path in files.current.parent.glob("hostkey*")} == {0o600}
     with pytest.raises(UsageError, match="no rotation is under way"):
         finish_rotation(settings)
+
+
+def test_the_old_key_says_that_the_new_one_is_the_same_hosts(settings: Settings) -> None:
+    old = make(settings)
+    rotated(settings, NOW)
+    finish_rotation(settings)
+    new = open_key(settings)
+    (said,) = signatures_by(export_public(new.certificate()), old.fingerprint)
+    assert said[:3] == (f"smtp://{US}", 0x10, NOW)
+    facts = read(export_public(old.certificate()) + export_public(new.certificate()), at=NOW + 1).facts
+    assert [(c.issuer, c.subject) for one in facts for c in one.certifications] == [(old.fingerprint, new.fingerprint)]
 
 
 def test_rotation_needs_a_key_to_replace(settings: Settings) -> None:

@@ -82,7 +82,9 @@ class Site:
         end = None if ends is None else UnixSeconds(self.now + ends * DAY)
         made_at = UnixSeconds(self.now + made * DAY)
         user_id = UserId(
-            f"smtp://{name_of(host)}", UserIdScope.SMTP, name_of(host), end if kind == "user-id-revoked" else None
+            *(f"smtp://{name_of(host)}", UserIdScope.SMTP, name_of(host)),
+            revoked_at=end if kind == "user-id-revoked" else None,
+            approvals_at=made_at if kind in ("approves", "approves-of-none") else None,
         )
         key = HostKey(
             *(fingerprint(host), fingerprint(host)[-16:], b"packet", UnixSeconds(START - 500 * DAY)),
@@ -97,6 +99,7 @@ class Site:
             expires_at=end if kind == "expires" else None,
             revoked_at=end if kind == "revoked" else None,
             weak=kind == "weak",
+            approved_at=made_at if kind == "approves" else None,
         )
         CertificateStore(self.store, "test", self.now).add_certificates([(key, [vouching] if host != by else [])])
 
@@ -159,7 +162,11 @@ def empty(store: Store) -> Site:
 hosts = st.integers(0, HOSTS - 1)
 ends = st.sampled_from([None, None, -20, 0, 1, 2, 30])
 kinds = st.sampled_from(
-    [*[""] * 6, "expires", "revoked", "user-id-revoked", "key-expires", "key-revoked", "key-hard-revoked", "weak"]
+    [
+        *([""] * 6),
+        *("expires", "revoked", "user-id-revoked", "key-expires", "key-revoked", "key-hard-revoked", "weak"),
+        *("approves", "approves-of-none"),
+    ]
 )
 happenings = st.one_of(
     st.tuples(st.just("certificate"), hosts, hosts, st.sampled_from([-30, -1, 0, 0, 2]), ends, kinds),
@@ -266,6 +273,21 @@ def test_other_scopes_are_read_whole(store: Store) -> None:
     site.same()
     site.certificate(1, 0, 0, None, "")
     assert whole(site.same()) == ["everything was read: other User IDs make endorsements now"]
+
+
+def test_requiring_approval_reads_everything(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = empty(store)
+    site.certificate(2, 0, -1, None, "")
+    site.certificate(4, 0, -1, None, "approves")
+    assert site.same().generation.endorsements == 2
+    strict = SETTINGS.model_copy(update={"policy": Policy(quorum=1, require_approval=True)})
+    site.recomputation._settings = strict
+    monkeypatch.setattr("tests.unit.services.test_recomputation.SETTINGS", strict)
+    run = site.same()
+    assert whole(run) == ["everything was read: other User IDs make endorsements now"]
+    assert run.generation.endorsements == 1
+    site.certificate(4, 4, 0, None, "approves-of-none")
+    assert site.same().generation.endorsements == 0
 
 
 def test_a_row_that_nobody_spoke_of_is_never_misread(site: Site) -> None:

@@ -137,10 +137,12 @@ def test_a_key_claims_its_host_over_what_a_log_called_it(store: Store) -> None:
 def test_any_user_id_counts_only_while_there_is_no_host_key(store: Store) -> None:
     person = replace(A, user_ids=(UserId("Ada <ada@acorn.example>", UserIdScope.OTHER),))
     add(store, (person, []))
-    assert scopes_in_use(store, "auto")[0] == {0, 1, 2, 3}
-    assert scopes_in_use(store, "smtp")[0] == {0, 1}
+    assert scopes_in_use(store, "auto")[0] == {0, 1, 2, 3, 5, 6, 7}
+    assert scopes_in_use(store, "smtp")[0] == {0, 1, 5}
+    assert scopes_in_use(store, "auto", require_approval=True)[0] == {0, 5, 6, 7}
+    assert scopes_in_use(store, "smtp", require_approval=True)[0] == {0, 5}
     add(store, (B, []))
-    assert scopes_in_use(store, "auto") == ({0, 1}, "")
+    assert scopes_in_use(store, "auto") == ({0, 1, 5}, "")
 
 
 @pytest.mark.parametrize(
