@@ -1,14 +1,18 @@
 # make demo   see it work on the sample world          make test   lint, types, all tests
 # make lint   ruff, mypy, import-linter                make bench  benchmark tables
+# make lab    a whole internet of mail hosts here: its story, tables and pictures (needs root)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint format bench packages clean
+.PHONY: demo lab test lint format bench packages clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/trustgraph demo --out demo-out
+
+lab: $(VENV)/.dev packages
+	$(BIN)/python -m tests.system.internet --out lab-out
 
 test: $(VENV)/.dev packages lint
 	$(BIN)/python -m pytest
@@ -40,4 +44,4 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo-out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo-out lab-out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

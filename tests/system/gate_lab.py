@@ -10,7 +10,7 @@ import smtplib
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -99,7 +99,10 @@ def free_port(address: str) -> int:
 
 @dataclass
 class MailHost:
-    """One host. ``relay`` is the host it sends everything to, if it is a sender."""
+    """One host. ``relay`` is the host it sends everything to, if it is a sender.
+
+    ``environment`` is what its trustgraph processes have besides our own.
+    """
 
     name: str
     address: str
@@ -109,6 +112,7 @@ class MailHost:
     profile: str = "strict"
     relay: MailHost | None = None
     more: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
     fingerprint: str = ""
     _milter: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -122,14 +126,16 @@ class MailHost:
         for folder in (self.home, *list(self.home.parents)[:-1]):  # daemons that run as user postfix must get through
             folder.chmod(folder.stat().st_mode | 0o011)
         self.port = free_port(self.address)
-        relay = f"[{self.relay.address}]:{self.relay.port}" if self.relay else ""
-        settings = {"home": self.home, "name": self.name, "address": self.address, "relay": relay}
-        (self.home / "config/main.cf").write_text(_MAIN_CF.format(**settings))
+        (self.home / "config/main.cf").write_text(self.main_cf())
         (self.home / "config/master.cf").write_text(master_cf(f"{self.address}:{self.port}"))
         (self.home / "config/outgoing").write_text("/^Subject: tamper/ REPLACE Subject: changed on the way\n")
         self.configure()
-        self.trustgraph("key", "new")
-        self.fingerprint = json.loads(self.trustgraph("key", "show", "--json"))["fingerprint"]
+        self.fingerprint = json.loads(self.trustgraph("key", "new", "--json"))["fingerprint"]
+
+    def main_cf(self) -> str:
+        """Postfix's configuration."""
+        relay = f"[{self.relay.address}]:{self.relay.port}" if self.relay else ""
+        return _MAIN_CF.format(home=self.home, name=self.name, address=self.address, relay=relay)
 
     def configure(self, **over: str) -> None:
         """Write trustgraph.toml."""
@@ -141,7 +147,12 @@ class MailHost:
     def trustgraph(self, *arguments: str, code: int = 0, stdin: bytes = b"") -> str:
         """Run one command as this host."""
         done = subprocess.run(
-            [*self._command(), *arguments], input=stdin, capture_output=True, timeout=DEADLINE, check=False
+            [*self._command(), *arguments],
+            input=stdin,
+            capture_output=True,
+            timeout=DEADLINE,
+            check=False,
+            env=os.environ | dict(self.environment),
         )
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return done.stdout.decode()
@@ -151,7 +162,10 @@ class MailHost:
         (self.home / "milter.sock").unlink(missing_ok=True)
         with (self.home / "milter.log").open("ab") as log:
             served = self.events("milter_serving")
-            self._milter = subprocess.Popen([*self._command(), "milter"], stderr=log, start_new_session=True)
+            environment = os.environ | dict(self.environment)
+            self._milter = subprocess.Popen(
+                [*self._command(), "milter"], stderr=log, start_new_session=True, env=environment
+            )
         wait_for(lambda: len(self.events("milter_serving")) > len(served) or self._ended(), f"{self.name}: milter")
         assert not self._ended(), (self.home / "milter.log").read_text()
 
