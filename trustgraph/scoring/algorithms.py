@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 
 from trustgraph.errors import NoAnchors
 from trustgraph.model import Identity, IdentityKind
@@ -19,6 +18,7 @@ from trustgraph.scoring.explanation import Contribution
 from trustgraph.scoring.history import HistoryParameters
 from trustgraph.scoring.network import Network, build_network
 from trustgraph.scoring.snapshot import Flags, Floats, Ints, Snapshot
+from trustgraph.scoring.texts import places_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +151,5 @@ def _named_observers(snapshot: Snapshot) -> tuple[Ints, Ints]:
     helo = [int(i) for i in seen if snapshot.identity_name[i].startswith(f"{IdentityKind.HELO}:")]
     if not helo:
         return np.array([], dtype=np.int64), np.full(len(snapshot.identity_name), -1, dtype=np.int64)
-    hosts = pd.Index([snapshot.identity_name[i].partition(":")[2] for i in helo], dtype=object)
-    return np.array(helo), hosts.get_indexer(pd.Index(snapshot.identity_host, dtype=object)).astype(np.int64)
+    hosts = (snapshot.identity_name[i].partition(":")[2] for i in helo)
+    return np.array(helo), places_of(snapshot.identity_host, hosts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from trustgraph.errors import NotConverged
@@ -17,6 +16,7 @@ from trustgraph.scoring.mass import MAX_ITERATIONS
 from trustgraph.scoring.network import Network, network_of
 from trustgraph.scoring.shares import divide, median_over_mass
 from trustgraph.scoring.snapshot import Flags, Floats, Ints
+from trustgraph.scoring.texts import places_of
 
 _TOLERANCE = 1e-14
 
@@ -162,7 +162,7 @@ def _speakers(problem: Problem) -> Ints:
     observers = np.flatnonzero(np.bincount(snapshot.count_observer, minlength=problem.network.size))
     named = [(int(i), *str(snapshot.identity_name[i]).partition(":")[::2]) for i in observers]
     places = {host: i for i, kind, host in named if kind == IdentityKind.HELO}
-    found = pd.Index(list(places), dtype=object).get_indexer(pd.Index(snapshot.identity_host, dtype=object))
+    found = places_of(snapshot.identity_host, places)
     speaker = np.append(np.array(list(places.values()), dtype=np.int64), -1)[found]
     speaker[speaker == np.arange(len(speaker))] = -1
     return speaker

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from trustgraph.scoring.snapshot import Flags, Ints, Snapshot
 from trustgraph.scoring.splice import rows_of, spliced
+from trustgraph.scoring.texts import numbered
 
 #: Certifications looked at together: what is worked out on the way stays in a processor's cache.
 _CHUNK = 1 << 18
@@ -123,8 +123,7 @@ def live_keys(snapshot: Snapshot) -> Flags:
 
 def operator_codes(snapshot: Snapshot) -> Ints:
     """Equal numbers for identities of one operator; what has no known operator is its own."""
-    factorized, _ = pd.factorize(snapshot.identity_operator)
-    codes: Ints = factorized.astype(np.int32)
+    codes = numbered(snapshot.identity_operator)
     alone: Flags = np.asarray(snapshot.identity_operator == "", dtype=np.bool_)
     codes[alone] = len(codes) + np.flatnonzero(alone)
     return codes

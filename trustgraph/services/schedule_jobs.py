@@ -8,7 +8,6 @@ from trustgraph.services.endorsing import endorse
 from trustgraph.services.feedback import ingest_feedback
 from trustgraph.services.log import EventLog
 from trustgraph.services.recomputation import Recomputation
-from trustgraph.services.relay_report import relay_report
 from trustgraph.services.schedule_keys import KeyRefresh
 from trustgraph.services.schedule_run import Facts, Job
 from trustgraph.services.scoring import anchors_of
@@ -76,6 +75,9 @@ class _Work:
         return {"spoken_of": len(run.done), "notes": list(run.notes) or None}
 
     def report(self, now: UnixSeconds) -> Facts:
+        # Matplotlib takes half a second to load and stays in memory, and many sites write no reports.
+        from trustgraph.services.relay_report import relay_report  # noqa: PLC0415
+
         made = relay_report(self._store, self._settings, self._settings.schedule.report_directory, now)
         return {"generation": made.generation, "findings": len(made.findings), "file": str(made.html)}
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from trustgraph.errors import ConfigurationError, SchemaMismatch, ServiceUnavailable, StoreBusy
+from trustgraph.store import schema
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 30_000
+
+#: Where Alembic keeps the revision that a database is at.
+_VERSIONS = "alembic_version"
 
 
 class Store:
@@ -65,14 +65,18 @@ def open_store(url: str, *, create: bool = False) -> Store:
         shown = _shown(engine)
     if revision is None and create:
         upgrade(url)
-    elif revision != _head():
+    elif revision != schema.REVISION:
         have = f"has schema {revision}" if revision else "has no schema"
-        raise SchemaMismatch(f"{shown} {have}, this version needs {_head()}: run `trustgraph db upgrade`")
+        raise SchemaMismatch(f"{shown} {have}, this version needs {schema.REVISION}: run `trustgraph db upgrade`")
     return Store(_make_engine(url))
 
 
 def upgrade(url: str) -> str:
     """Run all migrations that are due, each in one transaction; returns the revision reached."""
+    # Every command opens a store and hardly any migrates it: loading Alembic takes a tenth of a second.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with _opened(url) as engine:
@@ -80,13 +84,13 @@ def upgrade(url: str) -> str:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    return _head()
+    return schema.REVISION
 
 
 def schema_revision(url: str) -> tuple[str | None, str]:
     """(the database's revision or None, the one this version needs)."""
     with _opened(url) as engine:
-        return _revision(engine, absent_ok=False), _head()
+        return _revision(engine, absent_ok=False), schema.REVISION
 
 
 @contextmanager
@@ -100,13 +104,6 @@ def _opened(url: str) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
-def _head() -> str:
-    head = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
-    if head is None:
-        raise ConfigurationError("this installation has no migrations: install trustgraph again")
-    return head
-
-
 def _revision(engine: sa.Engine, *, absent_ok: bool) -> str | None:
     file = _sqlite_file(engine)
     if file is not None and not file.exists():
@@ -114,7 +111,9 @@ def _revision(engine: sa.Engine, *, absent_ok: bool) -> str | None:
             return None
         raise SchemaMismatch(f"there is no database at {file}: run `trustgraph db upgrade`, or ingest something first")
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not sa.inspect(connection).has_table(_VERSIONS):
+            return None
+        return connection.execute(sa.select(sa.column("version_num")).select_from(sa.table(_VERSIONS))).scalar()
 
 
 def _prepare(engine: sa.Engine) -> None:

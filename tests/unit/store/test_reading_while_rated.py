@@ -30,39 +30,45 @@ def write(store: Store, turn: int) -> None:
 
 def test_readers_never_see_half_a_generation(store: Store, url: str) -> None:
     write(store, 1)
-    done = threading.Event()
+    looked, done = threading.Barrier(3, timeout=60), threading.Event()
     seen: list[list[float]] = []
     bad: list[str] = []
 
-    def look() -> None:
+    def look(mine: Store) -> float:
+        rows = ratings_of(mine, HOSTS)
+        values = {row.rating for row in rows.values()}
+        if len(rows) != len(HOSTS) or len(values) != 1:
+            bad.append(f"{len(rows)} hosts with {len(values)} ratings")
+        newest = latest_generation(mine)
+        assert newest is not None
+        listed = {rating.rating for rating in read_ratings(mine, newest)}
+        if listed != {newest.generated_at / 100}:
+            bad.append(f"generation {newest.generated_at} lists {listed}")
+        return max(values)
+
+    def read() -> None:
         mine = open_store(url)  # as another process would
-        turns: list[float] = []
         try:
+            turns = [look(mine)]
+            looked.wait()
             while not done.is_set():
-                rows = ratings_of(mine, HOSTS)
-                values = {row.rating for row in rows.values()}
-                if len(rows) != len(HOSTS) or len(values) != 1:
-                    bad.append(f"{len(rows)} hosts with {len(values)} ratings")
-                turns += values
-                newest = latest_generation(mine)
-                assert newest is not None
-                listed = {rating.rating for rating in read_ratings(mine, newest)}
-                if listed != {newest.generated_at / 100}:
-                    bad.append(f"generation {newest.generated_at} lists {listed}")
-        except Exception as error:
-            bad.append(repr(error))
+                turns.append(look(mine))
+            turns.append(look(mine))
+            seen.append(turns)
         finally:
             mine.close()
-            seen.append(turns)
 
-    readers = [threading.Thread(target=look) for _ in range(2)]
+    readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
+    looked.wait()  # each has seen the first generation before there is a second
     for turn in range(2, GENERATIONS + 1):
         write(store, turn)
     done.set()
     for reader in readers:
         reader.join()
     assert bad == []
-    assert all(turns == sorted(turns) for turns in seen)
-    assert max(len(set(turns)) for turns in seen) > 1
+    assert len(seen) == 2, "a reader failed"
+    for turns in seen:
+        assert turns == sorted(turns)
+        assert (turns[0], turns[-1]) == (1 / 100, GENERATIONS / 100)

@@ -9,15 +9,20 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from trustgraph.errors import ConfigurationError, SchemaMismatch, ServiceUnavailable, StoreBusy
 from trustgraph.store import Store, engine, open_store, schema_revision, upgrade
-from trustgraph.store.schema import metadata
+from trustgraph.store.schema import REVISION, metadata
 
 
 def test_migrations_and_tables_agree(store: Store) -> None:
     with store.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_revision_is_that_of_the_last_migration() -> None:
+    assert ScriptDirectory(str(engine._MIGRATIONS)).get_current_head() == REVISION
 
 
 def test_an_absent_database_is_an_error_that_names_the_way_out(tmp_path: Path) -> None:
