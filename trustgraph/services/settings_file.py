@@ -61,7 +61,7 @@ def _table_of(field: FieldInfo) -> type[BaseModel] | None:
 
 def _literal(name: str, value: object) -> str:
     if isinstance(value, str | Path):
-        return json.dumps(str(value), ensure_ascii=False)
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML takes no bare DEL
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

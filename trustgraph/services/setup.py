@@ -96,7 +96,8 @@ def own_fqdn(given: str) -> str:
     except BadInput as error:
         raise UsageError(f"--hostname: {error}") from None
     if "." not in found or found.startswith("localhost."):
-        raise UsageError(f"--hostname: expected this host's FQDN, as in mx1.example.org; this machine says {name!r}")
+        said = "got" if given else "this machine says"
+        raise UsageError(f"--hostname: expected this host's FQDN, as in mx1.example.org; {said} {name!r}")
     return found
 
 
@@ -141,3 +142,5 @@ def _write_new(path: Path, text: str) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise NoInput(f"{path}: cannot be written: {error.strerror}") from None
+    except UnicodeEncodeError:
+        raise UsageError(f"{str(path)!r}: expected a path in UTF-8, since the settings name it") from None

@@ -26,8 +26,11 @@ def settings_file_in_use(given: Path | None, environment: Mapping[str, str] | No
 
 
 def units(program: Path, settings_file: Path, settings: Settings) -> Mapping[str, str]:
-    """The text of each unit by its name. ``program`` and ``settings_file`` are absolute."""
-    command = f"{_quoted(program)} --config {_quoted(settings_file)}"
+    """The text of each unit by its name. ``program`` and ``settings_file`` are absolute.
+
+    Raises :class:`UsageError` for a path with control characters in it, which could add lines to a unit.
+    """
+    command = f"{_quoted(program)} --config {_quoted(settings_file)}".replace("$", "$$")  # for command lines alone
     places = sorted({str(place) for place in _other_places(settings)})
     more = f"ReadWritePaths={' '.join(f'-{_quoted(Path(place))}' for place in places)}\n" if places else ""
     found = {}
@@ -75,5 +78,7 @@ def _other_places(settings: Settings) -> Iterator[Path]:
 
 def _quoted(path: Path) -> str:
     """As systemd.syntax(7) has it: specifiers and quotes escaped."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    if any(ord(one) < 0x20 or one == "\x7f" for one in str(path)):
+        raise UsageError(f"{str(path)!r}: a unit cannot name a path with control characters")
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"' if set(text) & set(" \t'\"\\;") else text
