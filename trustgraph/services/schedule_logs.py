@@ -9,8 +9,9 @@ from __future__ import annotations
 import glob
 import os
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trustgraph.errors import BadInput, TrustgraphError
@@ -68,6 +69,7 @@ class Following:
     meter: Meter
     clock: Callable[[], UnixSeconds]
     stop: threading.Event
+    _reading: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def start(self) -> list[threading.Thread]:
         """One thread a log."""
@@ -78,6 +80,18 @@ class Following:
             threads[-1].start()
         return threads
 
+    def wait_until_read(self, seconds: float) -> None:
+        """Until each log has been read to its end once, or cannot be; not for longer, nor after ``stop``."""
+        deadline = time.monotonic() + seconds
+        for _ in self.settings.schedule.logs:
+            while not self._reading.acquire(timeout=POLL_SECONDS):
+                if self.stop.is_set() or time.monotonic() > deadline:
+                    return
+
+    def has_read_one(self) -> None:
+        """Said once of each log."""
+        self._reading.release()
+
     def _follow_for_ever(self, path: Path) -> None:
         self._catch_up(path)
         while not self.stop.is_set():
@@ -85,6 +99,7 @@ class Following:
                 options, waiting = options_of(self.settings), _Waiting(path, self)
                 _require_known(follow_log(self.store, path, options, waiting, on_counts=self.meter.log_read))
             except Exception as error:  # noqa: BLE001 - whatever it is, the log is still there next time
+                self.has_read_one()
                 if not self.stop.is_set():
                     self.log("log_not_followed", log=str(path), why=describe_error(error))
                     self.stop.wait(RETRY_SECONDS)
@@ -111,6 +126,8 @@ class _Waiting:
         readable = os.access(self.path, os.R_OK)
         if readable != self._readable:
             self.following.log("log_followed" if readable else "log_unreadable", log=str(self.path))
+            if self._readable is None:
+                self.following.has_read_one()
             self._readable = readable
         if readable:
             self.following.meter.log_current(str(self.path))

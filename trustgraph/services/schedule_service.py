@@ -38,6 +38,9 @@ RETRY_SECONDS = 900.0
 #: is written is written in one transaction, and what was not committed is done again.
 STOP_SECONDS = 20.0
 
+#: How long at most the first jobs wait until the logs have been read to their ends.
+FIRST_READING_SECONDS = 600.0
+
 _STORE, _KEYSERVERS = "store", "keyservers"
 
 
@@ -71,16 +74,23 @@ class Service:
         self._thread = threading.Thread(target=self._scheduler.start, name="scheduler", daemon=True)
         self._following = Following(store, settings, log, meter, clock, self._runner.stop)
         self._followers: list[threading.Thread] = []
+        self._begun = threading.Event()
 
     def run(self, signals: int) -> None:
         """Until one of the signals arrives."""
         self._runner.publish()
         self._followers = self._following.start()
-        self._thread.start()
+        threading.Thread(target=self._begin, name="begin", daemon=True).start()
         while not select.select([signals], [], [], BEAT_SECONDS)[0]:
-            if not self._thread.is_alive():
+            if self._begun.is_set() and not self._thread.is_alive():
                 raise TrustgraphError("the scheduler has died")
             self._beat()
+
+    def _begin(self) -> None:
+        """Rating what is in the logs already: before that, nobody in them is known, and anchors neither."""
+        self._following.wait_until_read(FIRST_READING_SECONDS)
+        self._thread.start()
+        self._begun.set()
 
     def end(self) -> list[str]:
         """Begin nothing more and wait for what runs; what has not ended in time."""
