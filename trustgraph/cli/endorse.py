@@ -131,6 +131,8 @@ def _print_entries(plan: Plan) -> None:
     print_table(f"endorsements as of {to_rfc3339(plan.now)}", columns, rows)
     if len(waiting) > _SHOWN:
         say(f"and {len(waiting) - _SHOWN} more that have not earned one; --json has all")
+    if not plan.entries:
+        note("no signed mail from any host yet: the gate records it, and `trustgraph ingest logs` what logs have of it")
     if not plan.issuer:
         note("there is no host key yet: `trustgraph key new` makes one")
 

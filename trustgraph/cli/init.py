@@ -18,7 +18,9 @@ def init(
     hostname: Annotated[str, typer.Option(help="FQDN of this host; default what the machine calls itself.")] = "",
     out: Annotated[
         Path | None,
-        typer.Option(help="Settings file to write, default trustgraph.toml; with --systemd a directory for the units."),
+        typer.Option(
+            help="Settings file to write, default --config, else trustgraph.toml; with --systemd a directory for units."
+        ),
     ] = None,
     no_key: Annotated[bool, typer.Option("--no-key", help="Make no host key.")] = False,
     systemd: Annotated[
@@ -37,7 +39,13 @@ def init(
         return
     from trustgraph.services.setup import set_up
 
-    site = set_up(out or Path("trustgraph.toml"), hostname, now(), database=common.database or "", with_key=not no_key)
+    site = set_up(
+        out or common.config or Path("trustgraph.toml"),
+        hostname,
+        now(),
+        database=common.database or "",
+        with_key=not no_key,
+    )
     steps = site.next_steps()
     if json:
         print_json(

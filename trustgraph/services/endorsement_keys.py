@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from trustgraph.keyserver.answer import Absent, Answer
 from trustgraph.keyserver.pool import Pool, PoolPolicy
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.finding import LongCertificate
@@ -36,10 +37,25 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """By fingerprint: certificates, and why there is none."""
+    """By fingerprint: certificates, and why there is none. ``absent``: what keyservers have not, cached or not."""
 
     found: Mapping[str, Copy]
     missing: Mapping[str, NoKey]
+    absent: Set[str] = frozenset()
+
+
+class _Noting:
+    """The keyservers, and of which keys they said that there is none: of a cached one the answer would not tell."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.absent: set[str] = set()
+
+    async def lookup(self, fingerprint: str, *, patient: bool = False) -> Answer:
+        answer = await self._pool.lookup(fingerprint, patient=patient)
+        if isinstance(answer, Absent):
+            self.absent.add(fingerprint)
+        return answer
 
 
 def open_pool(settings: Settings) -> Pool:
@@ -86,11 +102,12 @@ async def _ask(
             missing[fingerprint] = key
 
     pool = open_pool(settings)
-    source = KeySource(store, pool, key_times(settings), lambda: now, on_found, on_long)
+    noting = _Noting(pool)
+    source = KeySource(store, noting, key_times(settings), lambda: now, on_found, on_long)
     places = asyncio.Semaphore(_AT_ONCE)
     try:
         await asyncio.gather(*(ask(fingerprint) for fingerprint in sorted(fingerprints)))
     finally:
         await source.aclose()
         await pool.aclose()
-    return Copies(found, missing)
+    return Copies(found, missing, noting.absent)

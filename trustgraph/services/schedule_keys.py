@@ -12,7 +12,6 @@ from trustgraph.services.endorsement_keys import fetch
 from trustgraph.settings import Settings
 from trustgraph.store import Store
 from trustgraph.store.jobs import known_host_keys
-from trustgraph.verifier.keys import NoKey
 
 #: Asked for in one run at most, the longest unasked first: keyservers are shared, and the rest comes next time.
 MAX_KEYS = 2_000
@@ -78,10 +77,10 @@ class KeyRefresh:
                 for what, number in self._ask([one], now).items():
                     counts[what] += number
             return counts
-        absent = {key for key, why in copies.missing.items() if why is NoKey.ABSENT}
         # A copy may be what the cache has, because nobody answered.
         kept = known_host_keys(self.store) if copies.found else {}
         fresh = {key for key, copy in copies.found.items() if copy.raw is not None or kept.get(key, 0) >= now}
+        absent = copies.absent - fresh
         self._asked_at |= dict.fromkeys(absent | fresh, now)
         unreachable = len(fingerprints) - len(absent) - len(fresh)
         return {"found": len(fresh), "absent": len(absent), "unreachable": unreachable}

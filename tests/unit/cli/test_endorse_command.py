@@ -90,6 +90,14 @@ def test_a_table_for_people(trustgraph: Run) -> None:
     assert "1 keys spoken of; 0 not on every keyserver yet" in out
 
 
+def test_without_any_mail_it_says_where_mail_comes_from(trustgraph: Run, site: EndorsingSite) -> None:
+    with site.store.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM daily_count")
+    code, _, err = trustgraph("--dry-run")
+    assert code == 0
+    assert "no signed mail from any host yet" in err
+
+
 def test_one_object_for_programs(trustgraph: Run, servers: list[HkpServer], site: EndorsingSite) -> None:
     code, out, _ = trustgraph("--dry-run", "--json")
     (line,) = out.splitlines()

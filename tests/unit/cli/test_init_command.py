@@ -58,6 +58,13 @@ def test_settings_database_and_key_are_made(init: Run, tmp_path: Path) -> None:
     assert f"trustgraph --config {tmp_path}/trustgraph.toml key publish" in out
 
 
+def test_the_settings_file_of_the_command_line_is_the_one_written(init: Run, tmp_path: Path) -> None:
+    code, _, _ = init(*HOST, before=("--config", str(tmp_path / "site/named.toml")))
+    assert code == 0
+    assert load_settings(tmp_path / "site/named.toml", {}).site.hostname == "mx1.example.org"
+    assert not (tmp_path / "trustgraph.toml").exists()
+
+
 def test_what_it_made_works(init: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = json.loads(init(*HOST, "--json")[1])
     assert run(["--config", shown["settings"], "key", "show", "--json"]) == 0

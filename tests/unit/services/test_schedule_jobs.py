@@ -14,7 +14,7 @@ import pytest
 from tests.endorsing_site import NOW, EndorsingSite, endorsing_site, host_key
 from tests.unit.cli.hkp_server import HkpServer, hkp_server
 from tests.unit.services.site import site_in
-from trustgraph.errors import NoInput, ServiceUnavailable, StoreBusy
+from trustgraph.errors import NoAnchors, NoInput, ServiceUnavailable, StoreBusy
 from trustgraph.keyserver.pool import PoolPolicy
 from trustgraph.model import Identity, Observation, Outcome, Result, UnixSeconds
 from trustgraph.openpgp import making
@@ -28,6 +28,7 @@ from trustgraph.services.schedule_run import Facts, Job
 from trustgraph.settings import Settings
 from trustgraph.store import Store, open_store
 from trustgraph.store.accepting import read_certificate
+from trustgraph.store.generations import latest_generation
 from trustgraph.store.observations import ObservationWriter
 
 DAY = 86_400
@@ -80,6 +81,39 @@ def test_the_jobs_are_those_that_have_something_to_do(tmp_path: Path) -> None:
     off = site_in(tmp_path, schedule={"score": "0", "report": "0"}, ingest={"retention": "0"})
     assert list(jobs(store, off)) == []
     store.close()
+
+
+def test_scoring_reads_everything_once(site: EndorsingSite) -> None:
+    site.mail(host_key(ACORN), [3])  # ours is an anchor as soon as it has seen mail
+    score = jobs(site.store, site.settings)["score"].work
+    first, second = score(NOW), score(UnixSeconds(NOW + 900))
+    assert "everything was read" in str(first["notes"])
+    assert second["notes"] is None
+    newest = latest_generation(site.store)
+    assert newest is not None
+    assert (newest.number, newest.generated_at) == (second["generation"], NOW + 900)
+
+
+def test_scoring_that_fails_leaves_the_last_ratings_in_force(site: EndorsingSite) -> None:
+    site.mail(host_key(ACORN), [3])
+    jobs(site.store, site.settings)["score"].work(NOW)
+    nobody = site.settings.model_copy(update={"site": site.settings.site.model_copy(update={"hostname": ""})})
+    with pytest.raises(NoAnchors):
+        jobs(site.store, nobody)["score"].work(UnixSeconds(NOW + 900))
+    newest = latest_generation(site.store)
+    assert newest is not None
+    assert newest.generated_at == NOW
+
+
+def test_a_report_needs_ratings(site: EndorsingSite) -> None:
+    site.mail(host_key(ACORN), [3])
+    work = jobs(site.store, site.settings)
+    with pytest.raises(NoInput, match="score"):
+        work["report"].work(NOW)
+    made = work["score"].work(NOW)
+    told = work["report"].work(NOW)
+    assert told["generation"] == made["generation"]
+    assert Path(str(told["file"])).is_file()
 
 
 def test_feedback_is_read_and_a_source_that_cannot_be_is_no_success(tmp_path: Path) -> None:
@@ -161,6 +195,19 @@ class TestKeys:
         with pytest.raises(ServiceUnavailable):
             self.refresh(site, DAY)
         assert len(asked) == 1
+
+    def test_keys_that_nobody_has_do_not_crowd_out_the_others(
+        self, site: EndorsingSite, servers: list[HkpServer], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(schedule_keys, "MAX_KEYS", 2)
+        for host in (ACORN, BIRCH, CEDAR):
+            site.know(host_key(host))
+        *dropped, kept = sorted(map(host_key, (ACORN, BIRCH, CEDAR)), key=lambda key: key.fingerprint)
+        upload(servers, kept)
+        refresh = KeyRefresh(site.store, site.settings)
+        first, second = (refresh.run(UnixSeconds(NOW + DAY + turn)) for turn in range(2))
+        assert (first["absent"], first["found"], first["left"]) == (len(dropped), 0, 1)
+        assert (second["due"], second["found"]) == (1, 1)
 
     def test_one_that_nothing_can_be_made_of_keeps_no_other_back(
         self, site: EndorsingSite, servers: list[HkpServer]
