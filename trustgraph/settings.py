@@ -301,6 +301,17 @@ class Schedule(_Section):
     prune_seconds: Period = Field(86_400.0, alias="prune")
 
 
+class Lists(_Section):
+    """Mailing lists: what holds for all of this host's. Each list's own rules are in the database."""
+
+    sendmail: Path = Path("/usr/sbin/sendmail")
+    passphrase_file: str = ""
+    retry_seconds: Annotated[Seconds, Field(ge=0)] = Field(21_600.0, alias="retry")
+    max_post_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=64 * 1024)] = Field(
+        20 * 1024 * 1024, alias="max_post"
+    )
+
+
 class Metrics(_Section):
     """Where `trustgraph recompute` says how it goes."""
 
@@ -324,6 +335,7 @@ class Settings(_Section):
     endorsement: Endorsement = Endorsement()  # type: ignore[call-arg]  # defaults behind aliases
     schedule: Schedule = Schedule()  # type: ignore[call-arg]  # defaults behind aliases
     metrics: Metrics = Metrics()
+    lists: Lists = Lists()  # type: ignore[call-arg]  # defaults behind aliases
 
 
 def variable_of(name: str) -> str:

@@ -19,6 +19,7 @@ from trustgraph.cli import (
     init,
     key,
     lab,
+    lists,
     message,
     milter,
     policy,
@@ -47,6 +48,7 @@ app.add_typer(ingest.app, name="ingest")
 app.add_typer(report.app, name="report")
 app.add_typer(key.app, name="key")
 app.add_typer(lab.app, name="lab")
+app.add_typer(lists.app, name="list")
 app.add_typer(policy.app, name="policy")
 app.add_typer(queue.app, name="queue")
 app.add_typer(database.app, name="db")

@@ -26,7 +26,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 #: The last migration; a test holds it equal to what Alembic finds.
-REVISION = "0006"
+REVISION = "0007"
 
 #: SQLite numbers rows by itself only in a column of the very type INTEGER.
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -306,4 +306,89 @@ feedback_read = Table(
     Column("piece", BigInteger, primary_key=True, autoincrement=False),
     Column("read_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+#: Mailing lists (:mod:`trustgraph.mailinglist`). ``rules`` and ``moderators`` are JSON.
+mailing_list = Table(
+    "mailing_list",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("address", Text, nullable=False, unique=True),
+    Column("list_id", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("deliver", Text, nullable=False),
+    Column("moderators", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("key_path", Text, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+)
+
+#: Where a stash is encrypted, addresses and fingerprints are keyed digests here and in the next two, and everything
+#: that says more is in ``sealed``.
+list_subscriber = Table(
+    "list_subscriber",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("list_id", _Id, ForeignKey("mailing_list.id"), nullable=False),
+    Column("address", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("subscribed_at", BigInteger, nullable=False),
+)
+
+#: Every address that a subscriber posts under, the first one and the aliases: each belongs to one subscriber of a list.
+list_address = Table(
+    "list_address",
+    metadata,
+    Column("list_id", _Id, ForeignKey("mailing_list.id"), primary_key=True, autoincrement=False),
+    Column("address", LargeBinary, primary_key=True),
+    Column("subscriber_id", _Id, ForeignKey("list_subscriber.id"), nullable=False),
+)
+
+#: The stash. ``state`` counts the members of :class:`trustgraph.mailinglist.model.KeyState` from 0.
+list_key = Table(
+    "list_key",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("list_id", _Id, ForeignKey("mailing_list.id"), nullable=False),
+    Column("subscriber_id", _Id, ForeignKey("list_subscriber.id"), nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("deposited_at", BigInteger, nullable=False),
+    Column("good_from", BigInteger),
+    Column("good_until", BigInteger),
+    Column("token_nonce", Text, nullable=False),
+    Column("token_until", BigInteger),
+    Column("approved", Boolean, nullable=False),
+    Column("reminded_of", BigInteger),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("list_key_of_subscriber", "subscriber_id", "fingerprint", unique=True),
+    Index("list_key_by_fingerprint", "list_id", "fingerprint"),
+)
+
+#: Signed contents that lists have accepted, until they would be too old anyway. One table for all lists of the host, so
+#: that one list's post is known when it turns up at another.
+list_seen = Table(
+    "list_seen",
+    metadata,
+    Column("digest", LargeBinary(16), primary_key=True),
+    Column("list_id", _Id, primary_key=True, autoincrement=False),
+    Column("delivery", LargeBinary(16), nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Index("list_seen_by_end", "until"),
+)
+
+#: Posts that wait for a moderator; ``name`` is what commands call them by.
+list_held = Table(
+    "list_held",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("list_id", _Id, ForeignKey("mailing_list.id"), nullable=False),
+    Column("name", Text, nullable=False, unique=True),
+    Column("delivery", LargeBinary(16), nullable=False),
+    Column("held_at", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("list_held_of_list", "list_id", "delivery", unique=True),
 )
