@@ -6,6 +6,7 @@
     ├── NoInput                        66  a file is not there, or cannot be read or written
     ├── ServiceUnavailable             69  the database, a keyserver or another service does not answer
     │   └── StoreBusy                  75  somebody else holds the database; trying again helps
+    ├── Undeliverable                  77  the next mail system refuses a message for good
     ├── ConfigurationError             78  trustgraph.toml or the environment is wrong
     │   ├── SchemaMismatch             78  the database was made by another version
     │   └── NoAnchors                  78  scoring without a trust anchor means nothing
@@ -53,6 +54,12 @@ class StoreBusy(ServiceUnavailable):
     """Another process holds the database for longer than we wait."""
 
     exit_code = 75
+
+
+class Undeliverable(TrustgraphError):
+    """The next mail system refuses a message for good."""
+
+    exit_code = 77
 
 
 class ConfigurationError(TrustgraphError):

@@ -299,6 +299,7 @@ class Schedule(_Section):
     report_seconds: Period = Field(86_400.0, alias="report")
     report_directory: Path = Path("/var/lib/trustgraph/report")
     prune_seconds: Period = Field(86_400.0, alias="prune")
+    remind_seconds: Period = Field(86_400.0, alias="remind")
 
 
 class Lists(_Section):

@@ -1,4 +1,4 @@
-"""All benchmarks, or those named: ``python -m tests.benchmarks [ingest] [scoring] [keys] [gate] [sybils]``."""
+"""All benchmarks, or those named: ``python -m tests.benchmarks [ingest] [scoring] [keys] [gate] [lists] [sybils]``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import gate, ingest, keys, scoring, sybils
+from tests.benchmarks import gate, ingest, keys, lists, scoring, sybils
 from trustgraph.errors import NoInput, UsageError
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "keys": keys.run,
     "scoring": scoring.run,
     "gate": gate.run,
+    "lists": lists.run,
     "sybils": sybils.run,
 }
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from tests import signed_posts
+from tests.judged_posts import Ring
 from tests.milter_client import Message, packet, strings
 from trustgraph.errors import TrustgraphError
 from trustgraph.headersig.canonical import body_hash
@@ -16,9 +18,12 @@ from trustgraph.headersig.signing import Envelope
 from trustgraph.headersig.tags import parse_tags
 from trustgraph.headersig.text import Header
 from trustgraph.keyserver.answer import Absent, Found, Unreachable, read_response
+from trustgraph.mailinglist.enclosed import enclosed_keys
+from trustgraph.mailinglist.reading import read_post
 from trustgraph.milter.protocol import Decoder
 from trustgraph.milter.smtpd import Bounds, Conversation, Received
 from trustgraph.model import Result, UnixSeconds
+from trustgraph.openpgp.deposits import read_deposit
 from trustgraph.openpgp.hostcert import HostCertificate
 from trustgraph.openpgp.ownparts import read_host_certificate
 from trustgraph.openpgp.transferable import enarmor, find_certificate
@@ -124,8 +129,30 @@ def filter_lines(octets: bytes) -> None:
                     assert all(line.startswith(b"filter-") for line in lines if line)
 
 
+def post(octets: bytes) -> None:
+    """Posts to a list: what passes by a subscriber's key is what that key signed, and nothing else is shown."""
+    with suppress(TrustgraphError):
+        enclosed_keys(octets)
+    try:
+        read, findings = SUBSCRIBERS.judge(octets)
+    except TrustgraphError:
+        return
+    assert not (read.problem and read.contents)
+    assert read.author or read.problem
+    passing = {one.kind for one in findings if one.result is Result.PASS}
+    assert all(one.text in SIGNED_TEXTS for one in read.contents if one.kind in passing)
+
+
+def deposit(octets: bytes) -> None:
+    """Keys handed in: what is taken can be read again, and comes to the same."""
+    with suppress(TrustgraphError):
+        fingerprint, kept = read_deposit(octets, NOW)
+        assert read_deposit(kept, NOW) == (fingerprint, kept)
+
+
 TARGETS: Mapping[str, Target] = {
-    one.__name__: one for one in (field, milter, keyserver, certificate, signature, verify, socket, filter_lines)
+    one.__name__: one
+    for one in (field, milter, keyserver, certificate, signature, verify, socket, filter_lines, post, deposit)
 }
 
 
@@ -148,6 +175,8 @@ def seeds(target: str) -> list[bytes]:
         "signature": [one.signature.signature for one in signatures if one.signature],
         "verify": messages,
         "filter_lines": [bytes((255,)) + _said_by_smtpd(path) for path in sorted(SMTPD.glob("*.txt"))],
+        "post": [*POSTS, signed_posts.unsigned(ANNA.address), signed_posts.header(ANNA)],
+        "deposit": [ANNA.public, signed_posts.public_block(CARL), *keys],
         "socket": [b"client-ip: 192.0.2.1\nhelo: a.example\nrcpt: b@c.example\n\n" + message for message in messages],
     }
     return found[target]
@@ -177,6 +206,17 @@ def _dialogue() -> bytes:
     return b"".join(parts)
 
 
+ANNA = signed_posts.make_key("anna@example.org")
+CARL = signed_posts.make_key("carl@example.org", flags=1, subkey_flags=2)
+_NESTED = signed_posts.multipart(signed_posts.part("a\n"), signed_posts.part("b\n", encoding="base64"))
+POSTS = [
+    signed_posts.pgp_mime(ANNA, bound=True),
+    signed_posts.pgp_mime(CARL, entity=_NESTED, also=[ANNA]),
+    signed_posts.inline(ANNA, "- \u00fc \n", encoding="quoted-printable"),
+    signed_posts.inline(CARL, "From\n", encoding="base64"),
+]
+SUBSCRIBERS = Ring(ANNA.public, CARL.public)
+SIGNED_TEXTS = {content.text for one in POSTS for content in read_post(one).contents} | {b""}
 HOST = _host()
 _FIELDS, _BODY = split_message(with_network_line_ends((GOLDEN / "message.eml").read_bytes()))
 _SIGNATURE = presented_signatures(Header(_FIELDS))[0]

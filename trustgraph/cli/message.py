@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trustgraph.cli.context import JsonOption, now, shared
-from trustgraph.cli.output import note, print_json, say
+from trustgraph.cli.output import note, print_json, say, written
 from trustgraph.errors import BadInput, NoInput, TrustgraphError
 from trustgraph.model import parse_address, parse_domain
 
@@ -56,7 +54,7 @@ def sign(
     )
     if objection:
         note(f"signed without the body: {objection}")
-    with _written():
+    with written():
         sys.stdout.buffer.write(octets)
 
 
@@ -91,7 +89,7 @@ def verify(
             return await judge_message(gate, octets, envelope, client, queue_id)
 
     judged = asyncio.run(judge())
-    with suppress(BrokenPipeError), _written():  # who reads no further still asks for the exit code
+    with suppress(BrokenPipeError), written():  # who reads no further still asks for the exit code
         if results:
             name = settings.site.name_in_results or "localhost"
             value = render_results(name, judged.checked, judged.evidence, judged.decision).decode("ascii")
@@ -104,23 +102,6 @@ def verify(
 
 
 COMMANDS = (sign, verify)
-
-
-class _Unwritten(NoInput, BrokenPipeError):
-    """Standard output that somebody has closed."""
-
-
-@contextmanager
-def _written() -> Iterator[None]:
-    """What is printed is written when this ends, or it is an error: at its own end the interpreter would say 120."""
-    try:
-        yield
-        sys.stdout.flush()
-    except (OSError, SystemExit) as error:  # rich exits by itself when nobody reads
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            raise NoInput(f"standard output: cannot be written: {error.strerror}") from None
-        raise _Unwritten("standard output: nobody reads it") from None
 
 
 def _read(file: str) -> bytes:

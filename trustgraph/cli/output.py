@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from trustgraph.errors import NoInput
 
 # Piped tables are read by programs and pagers: they must not be folded to a terminal's width.
 stdout = Console(soft_wrap=True, highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
@@ -76,3 +79,20 @@ def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[name], completed=done, total=total or None)
 
         yield show
+
+
+class _Unwritten(NoInput, BrokenPipeError):
+    """Standard output that somebody has closed."""
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """What is printed is written when this ends, or it is an error: at its own end the interpreter would say 120."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, SystemExit) as error:  # rich exits by itself when nobody reads
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise NoInput(f"standard output: cannot be written: {error.strerror}") from None
+        raise _Unwritten("standard output: nobody reads it") from None

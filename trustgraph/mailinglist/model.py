@@ -34,6 +34,7 @@ class Flaw(StrEnum):
     INVALID = "invalid"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
+    UNBOUND = "unbound"  # nothing signed says that it is for this list
     FORGED = "forged"  # another's key, a revoked key, a replay: never tagged
 
 
@@ -103,7 +104,11 @@ class StashKey:
     ``certificate`` is binary and public. ``good_from`` is when it became active; what was signed before does not count
     (a day's grace aside). ``good_until`` ends a retiring key. ``token_nonce`` and ``token_until`` are of the proof of
     possession that is awaited, empty and None when none is. ``approved``: a pending key that was deposited as the
-    successor of another needs that one's signature too, unless a moderator has approved.
+    successor of another needs that one's signature too, unless a moderator has approved: ``approved`` says that one of
+    the two is there, ``proved`` that the key's own signature is. ``token_nonce`` is a digest of the whole token. An
+    ``additional`` key takes over from none. ``reminded_of`` is the moment of expiry that the subscriber was told of
+    ahead, and the second after it once told that it is over. ``names`` are the fingerprints and key IDs, lower-case
+    hex, of all its keys that may sign: what a signature names it by.
     """
 
     number: int
@@ -118,17 +123,24 @@ class StashKey:
     approved: bool = False
     note: str = ""
     reminded_of: UnixSeconds | None = None
+    proved: bool = False
+    additional: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """Who may post, under ``address`` or one of ``aliases``, all canonical."""
+    """Who may post, under ``address`` or one of ``aliases``, all canonical.
+
+    ``provisional``: subscribed by writing to an open list, and has not proved to hold a key yet.
+    """
 
     number: int
     address: str
     aliases: tuple[str, ...]
     keys: tuple[StashKey, ...]
     subscribed_at: UnixSeconds
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

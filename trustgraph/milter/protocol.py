@@ -37,6 +37,7 @@ class Action(IntFlag):
     """What a filter may ask for at the end of a message (``SMFIF_*``)."""
 
     ADD_HEADERS = 0x01
+    DELETE_RECIPIENTS = 0x08
     CHANGE_HEADERS = 0x10
     QUARANTINE = 0x20
     SET_MACROS = 0x100

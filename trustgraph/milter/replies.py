@@ -57,6 +57,13 @@ def change_header(index: int, name: bytes, value: bytes, leading_space: bool) ->
     return encode(b"m", _index(index, 1) + _field(name, value, leading_space and bool(value)))
 
 
+def delete_recipient(address: bytes) -> bytes:
+    """Take a recipient out of the envelope, by the address that the client gave, without its angle brackets."""
+    if not address or re.search(rb"[\x00-\x20<>]", address):
+        raise ValueError(f"{address!r}: an address without angle brackets and white space expected")
+    return encode(b"-", b"<" + address + b">\0")
+
+
 def quarantine(reason: str) -> bytes:
     """Have the MTA hold the message. ``reason`` is shown to the operator."""
     if not re.fullmatch(r"[ -~]+", reason):

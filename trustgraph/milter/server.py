@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from trustgraph.milter import protocol, replies
+from trustgraph.milter.accepting import Acceptor, Place
 from trustgraph.milter.eager import Eager
-from trustgraph.milter.listen import BACKLOG
 from trustgraph.milter.protocol import Agreement, Decoder, Flag, ProtocolError, Wishes, negotiate
 from trustgraph.milter.transaction import (
     Client,
@@ -73,6 +73,15 @@ class Counts:
     idle_closed: int = 0
 
 
+#: What an MTA has to grant for each kind of edit.
+_PERMISSIONS = {
+    b"h": protocol.Action.ADD_HEADERS,
+    b"i": protocol.Action.ADD_HEADERS,
+    b"m": protocol.Action.CHANGE_HEADERS,
+    b"-": protocol.Action.DELETE_RECIPIENTS,
+}
+
+
 class MessageTimeout(TimeoutError):
     """The handler took longer than ``message_seconds``."""
 
@@ -107,25 +116,22 @@ class MilterServer:
         self.counts = Counts()
         self.stopping = False
         self._on_error = on_error
-        self._servers: list[asyncio.Server] = []
         self._connections: set[_Connection] = set()
         self._given_up: set[asyncio.Task[Any]] = set()
         self._all_closed: asyncio.Event | None = None
+        self._acceptor: Acceptor
         self.eager: Eager
 
-    async def listen(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve listening sockets, which may be shared with other processes, from now on."""
+    async def listen(self, sockets: Sequence[socket.socket], place: Place | None = None) -> None:
+        """Serve listening sockets from now on; ``place`` is this process's among those that share them."""
         loop = asyncio.get_running_loop()
         self.eager = Eager(loop)
-        for one in sockets:
-            server = await loop.create_server(lambda: _Connection(self, loop), sock=one, backlog=BACKLOG)
-            self._servers.append(server)
+        self._acceptor = Acceptor(lambda: _Connection(self, loop), place, self.report)
+        self._acceptor.start(sockets)
 
     def stop_accepting(self) -> None:
         """Close this process's listening sockets; others that share them go on."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        self._acceptor.stop()
 
     async def drain(self, seconds: float, *, close_idle: bool) -> None:
         """Stop accepting, wait for the connections to be closed by their clients, and close them after ``seconds``.
@@ -133,9 +139,7 @@ class MilterServer:
         With ``close_idle`` only messages under way are waited for: every connection is closed as soon as it has none.
         """
         self.stop_accepting()
-        # The loop lets go of a listening socket a turn later, and announces what it accepted until then in the next.
-        for _ in range(2):
-            await asyncio.sleep(0)
+        await self._acceptor.settle()
         all_closed = self._all_closed = self._all_closed or asyncio.Event()
         if close_idle:
             self.stopping = True
@@ -168,6 +172,7 @@ class MilterServer:
 
     def closed(self, connection: _Connection) -> None:
         """Count it out."""
+        self._acceptor.closed(connection)
         self._connections.discard(connection)
         self.counts.open_connections -= 1
         if self._all_closed is not None and not self._connections:
@@ -478,7 +483,7 @@ class _Connection(asyncio.Protocol):
         agreement = cast(Agreement, self._agreement)
         verdict = encode_verdict(response.verdict)
         packets = [encode_edit(edit, agreement.leading_space) for edit in response.edits]
-        needed = [protocol.Action.CHANGE_HEADERS if p[4:5] == b"m" else protocol.Action.ADD_HEADERS for p in packets]
+        needed = [_PERMISSIONS[packet[4:5]] for packet in packets]
         if response.quarantine:
             packets.append(replies.quarantine(response.quarantine))
             needed.append(protocol.Action.QUARANTINE)

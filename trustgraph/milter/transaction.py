@@ -125,7 +125,14 @@ class ChangeHeader:
     value: bytes
 
 
-Edit = AddHeader | InsertHeader | ChangeHeader
+@dataclass(frozen=True, slots=True)
+class DeleteRecipient:
+    """Deliver the message to the others only; ``address`` is one of the transaction's ``recipients``."""
+
+    address: bytes
+
+
+Edit = AddHeader | InsertHeader | ChangeHeader | DeleteRecipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,5 +191,7 @@ def encode_edit(edit: Edit, leading_space: bool) -> bytes:
             return replies.insert_header(index, name, value, leading_space)
         case ChangeHeader(index, name, value):
             return replies.change_header(index, name, value, leading_space)
+        case DeleteRecipient(address):
+            return replies.delete_recipient(address)
         case _:
             raise TypeError(f"{edit!r} is not an edit")

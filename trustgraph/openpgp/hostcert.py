@@ -61,17 +61,17 @@ class HostCertificate:
     def judge(self, signature: bytes, text: bytes, domain: str, signed_at: UnixSeconds, now: UnixSeconds) -> Finding:
         """Whether a signature packet over ``text`` is this certificate's and counts. Never raises on input."""
         try:
-            parsed, statement = _message_signature(signature)
+            parsed, statement = message_signature(signature)
         except BadInput:
             return Finding(Result.PERMERROR, "malformed-signature")
         if reason := self._objection(parsed, statement, domain, signed_at, now):
             return Finding(Result.PERMERROR, reason)
-        signer = self._signer(parsed)
+        signer = self.signer(parsed)
         if signer is None:
             return Finding(Result.FAIL, "not-a-signing-key")
         if reason := self._objection_to_key(signer, signed_at, now):
             return Finding(Result.PERMERROR, reason)
-        return PASS if self._verifies(signature, text, signer) else Finding(Result.FAIL, "signature-does-not-verify")
+        return PASS if self.verifies(signature, text, signer) else Finding(Result.FAIL, "signature-does-not-verify")
 
     def _objection(
         self, signature: Signature, statement: Statement, domain: str, signed_at: UnixSeconds, now: UnixSeconds
@@ -89,7 +89,8 @@ class HostCertificate:
         since = self.hosts.get(domain)
         return "" if since is not None and since <= signed_at + MAX_SKEW_SECONDS else "host-not-on-key"
 
-    def _signer(self, signature: Signature) -> SigningKey | None:
+    def signer(self, signature: Signature) -> SigningKey | None:
+        """The signing key that a signature names; None if this certificate has none such."""
         if signature.issuer_fingerprint:
             return self.signing_keys.get(signature.issuer_fingerprint)
         named = (one for one in self.signing_keys.values() if one.key.key_id == signature.issuer_key_id)
@@ -103,7 +104,7 @@ class HostCertificate:
             return "key-expired"
         return "signed-before-key" if signed_at + MAX_SKEW_SECONDS < signer.key.created_at else ""
 
-    def _verifies(self, signature: bytes, text: bytes, signer: SigningKey) -> bool:
+    def verifies(self, signature: bytes, text: bytes, signer: SigningKey) -> bool:
         """Sequoia's word: its policy has to agree with all of the above, and the signature with the text."""
         try:
             found = pysequoia.verify(text, lambda _ids: [self._sequoia], signature=pysequoia.Sig.from_bytes(signature))
@@ -116,7 +117,7 @@ class HostCertificate:
         return pysequoia.Cert.from_bytes(self.octets)
 
 
-def _message_signature(octets: bytes) -> tuple[Signature, Statement]:
+def message_signature(octets: bytes) -> tuple[Signature, Statement]:
     """The one signature that these octets are. Raises :class:`BadInput` for anything else."""
     packet = sole_packet(octets)
     if packet is None or packet.tag is not Tag.SIGNATURE or packet.body is None:

@@ -18,6 +18,7 @@ from enum import IntEnum
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pgpy import PGPUID, PGPKey, PGPSignature
 from pgpy.constants import (
+    EllipticCurveOID,
     HashAlgorithm,
     KeyFlags,
     PubKeyAlgorithm,
@@ -129,6 +130,19 @@ def new_host_key(
     if postmaster:
         key.add_uid(PGPUID.new(f"<postmaster@{fqdn}>"), **options)
     return SecretHostKey(key)
+
+
+def new_list_key(address: str, created_at: UnixSeconds, passphrase: str = "") -> bytes:
+    """The secret key of a mailing list's stash, binary: Ed25519 that certifies and a part for Curve25519 that decrypts.
+
+    It does not expire, and is under AES-256 when there is a passphrase. Only for a file of mode 0600.
+    """
+    options = {"created": _moment(created_at), "hash": HashAlgorithm.SHA256}
+    key, _ = PGPKey.from_blob(_secret_key_packet(secrets.token_bytes(SEED_OCTETS), created_at))
+    key.add_uid(PGPUID.new(f"Stash of <{address}>"), primary=True, usage={KeyFlags.Certify}, hashes=_HASHES, **options)
+    part = PGPKey.new(PubKeyAlgorithm.ECDH, EllipticCurveOID.Curve25519, created=_moment(created_at))
+    key.add_subkey(part, usage={KeyFlags.EncryptStorage, KeyFlags.EncryptCommunications}, **options)
+    return export_secret(SecretHostKey(key), passphrase=passphrase)
 
 
 def load_host_key(blob: bytes, passphrase: str = "") -> SecretHostKey:

@@ -74,16 +74,21 @@ def read_passphrase(settings: Settings, environment: Mapping[str, str] | None = 
 
     Raises :class:`ConfigurationError` for a file without a passphrase in it: with it the key would lie there unlocked.
     """
+    return passphrase_in("hostkey", settings.hostkey.passphrase_file, _CREDENTIAL, environment)
+
+
+def passphrase_in(section: str, file: str, credential: str, environment: Mapping[str, str] | None = None) -> str:
+    """From a file, else a systemd credential, else none; ``section`` is whose setting it is. Raises as above."""
     environment = os.environ if environment is None else environment
-    if settings.hostkey.passphrase_file:
-        path = Path(settings.hostkey.passphrase_file)
-        octets = _read_passphrase_file(path, 0o077)
+    if file:
+        path = Path(file)
+        octets = _read_passphrase_file(section, path, 0o077)
     elif "CREDENTIALS_DIRECTORY" in environment:
-        path = Path(environment["CREDENTIALS_DIRECTORY"]) / _CREDENTIAL
+        path = Path(environment["CREDENTIALS_DIRECTORY"]) / credential
         if not path.exists():
             return ""
         # systemd lets the service's user in by an access list, whose mask shows as the group's rights.
-        octets = _read_passphrase_file(path, 0o007)
+        octets = _read_passphrase_file(section, path, 0o007)
     else:
         return ""
     try:
@@ -95,11 +100,11 @@ def read_passphrase(settings: Settings, environment: Mapping[str, str] | None = 
     return passphrase
 
 
-def _read_passphrase_file(path: Path, others: int) -> bytes:
+def _read_passphrase_file(section: str, path: Path, others: int) -> bytes:
     try:
         return read_secret(path, others)
     except NoInput as error:
-        raise ConfigurationError(f"hostkey passphrase: {error}") from None
+        raise ConfigurationError(f"{section} passphrase: {error}") from None
 
 
 def read_secret(path: Path, others: int = 0o077) -> bytes:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from trustgraph.errors import NoInput, ServiceUnavailable
 from trustgraph.model import Day, UnixSeconds, day_of
 from trustgraph.services.endorsing import endorse
 from trustgraph.services.feedback import ingest_feedback
+from trustgraph.services.list_letters import send
+from trustgraph.services.list_reminders import remind
 from trustgraph.services.log import EventLog
 from trustgraph.services.recomputation import Recomputation
 from trustgraph.services.schedule_keys import KeyRefresh
@@ -29,6 +33,7 @@ def jobs_of(store: Store, settings: Settings, log: EventLog) -> list[Job]:
         Job("endorse", schedule.endorse_seconds, work.endorse, asks_keyservers=True),
         Job("report", schedule.report_seconds, work.report),
         Job("prune", schedule.prune_seconds, work.prune),
+        Job("remind", schedule.remind_seconds, work.remind),
     ]
     idle = set()
     if not settings.keyservers.urls:
@@ -84,3 +89,9 @@ class _Work:
     def prune(self, now: UnixSeconds) -> Facts:
         kept_days = max(1, int(self._settings.ingest.retention_seconds // 86_400))
         return {"dropped": prune(self._store, Day(day_of(now) - kept_days)), "kept_days": kept_days}
+
+    def remind(self, now: UnixSeconds) -> Facts:
+        done = remind(self._store, self._settings, now, partial(send, self._settings))
+        if done.problems:
+            raise ServiceUnavailable("; ".join(done.problems))
+        return {"letters": len(done.sent)}

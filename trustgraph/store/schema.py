@@ -333,6 +333,7 @@ list_subscriber = Table(
     Column("address", LargeBinary, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("subscribed_at", BigInteger, nullable=False),
+    Column("provisional", Boolean, nullable=False),
 )
 
 #: Every address that a subscriber posts under, the first one and the aliases: each belongs to one subscriber of a list.
@@ -359,10 +360,22 @@ list_key = Table(
     Column("token_nonce", Text, nullable=False),
     Column("token_until", BigInteger),
     Column("approved", Boolean, nullable=False),
+    Column("proved", Boolean, nullable=False),
+    Column("additional", Boolean, nullable=False),
     Column("reminded_of", BigInteger),
     Column("sealed", LargeBinary, nullable=False),
     Index("list_key_of_subscriber", "subscriber_id", "fingerprint", unique=True),
     Index("list_key_by_fingerprint", "list_id", "fingerprint"),
+)
+
+#: What a signature may name a key of the stash by: fingerprints and key IDs of its primary key and signing subkeys.
+list_key_name = Table(
+    "list_key_name",
+    metadata,
+    Column("list_id", _Id, primary_key=True, autoincrement=False),
+    Column("name", LargeBinary, primary_key=True),
+    Column("key_id", _Id, ForeignKey("list_key.id"), primary_key=True, autoincrement=False),
+    Index("list_key_name_of_key", "key_id"),
 )
 
 #: Signed contents that lists have accepted, until they would be too old anyway. One table for all lists of the host, so
@@ -378,7 +391,8 @@ list_seen = Table(
     Index("list_seen_by_end", "until"),
 )
 
-#: Posts that wait for a moderator; ``name`` is what commands call them by.
+#: Posts that wait for a moderator; ``name`` is what commands call them by. ``sealed`` says what is known of the post,
+#: ``post`` is the message itself under seal.
 list_held = Table(
     "list_held",
     metadata,
@@ -390,5 +404,16 @@ list_held = Table(
     Column("size", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    Column("post", LargeBinary, nullable=False),
     Index("list_held_of_list", "list_id", "delivery", unique=True),
+)
+
+#: How often each thing was said in a list's name on a day: letters that strangers can cause are counted.
+list_told = Table(
+    "list_told",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("list_id", _Id, primary_key=True, autoincrement=False),
+    Column("what", LargeBinary(16), primary_key=True),
+    Column("times", Integer, nullable=False),
 )

@@ -67,7 +67,7 @@ def upload(servers: list[HkpServer], key: SecretHostKey) -> None:
 def test_the_jobs_are_those_that_have_something_to_do(tmp_path: Path) -> None:
     plain = site_in(tmp_path)
     store = open_store(plain.database.url)
-    assert list(jobs(store, plain)) == ["score", "report", "prune"]  # endorsing has to be chosen
+    assert list(jobs(store, plain)) == ["score", "report", "prune", "remind"]  # endorsing has to be chosen
     full = site_in(
         tmp_path,
         keyservers={"urls": ["http://127.0.0.1:1"]},
@@ -75,10 +75,10 @@ def test_the_jobs_are_those_that_have_something_to_do(tmp_path: Path) -> None:
         schedule={"endorse": "24h"},
     )
     found = jobs(store, full)
-    assert list(found) == ["keys", "feedback", "score", "endorse", "report", "prune"]
+    assert list(found) == ["keys", "feedback", "score", "endorse", "report", "prune", "remind"]
     assert [job.name for job in found.values() if job.asks_keyservers] == ["keys", "endorse"]
     assert found["score"].period_seconds == 900
-    off = site_in(tmp_path, schedule={"score": "0", "report": "0"}, ingest={"retention": "0"})
+    off = site_in(tmp_path, schedule={"score": "0", "report": "0", "remind": "0"}, ingest={"retention": "0"})
     assert list(jobs(store, off)) == []
     store.close()
 

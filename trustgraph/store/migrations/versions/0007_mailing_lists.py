@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("address", sa.LargeBinary(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("subscribed_at", sa.BigInteger(), nullable=False),
+        sa.Column("provisional", sa.Boolean(), nullable=False),
     )
     op.create_table(
         "list_address",
@@ -50,11 +51,20 @@ def upgrade() -> None:
         sa.Column("token_nonce", sa.Text(), nullable=False),
         sa.Column("token_until", sa.BigInteger()),
         sa.Column("approved", sa.Boolean(), nullable=False),
+        sa.Column("proved", sa.Boolean(), nullable=False),
+        sa.Column("additional", sa.Boolean(), nullable=False),
         sa.Column("reminded_of", sa.BigInteger()),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
     )
     op.create_index("list_key_of_subscriber", "list_key", ["subscriber_id", "fingerprint"], unique=True)
     op.create_index("list_key_by_fingerprint", "list_key", ["list_id", "fingerprint"])
+    op.create_table(
+        "list_key_name",
+        sa.Column("list_id", _ID, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.LargeBinary(), primary_key=True),
+        sa.Column("key_id", _ID, sa.ForeignKey("list_key.id"), primary_key=True, autoincrement=False),
+    )
+    op.create_index("list_key_name_of_key", "list_key_name", ["key_id"])
     op.create_table(
         "list_seen",
         sa.Column("digest", sa.LargeBinary(16), primary_key=True),
@@ -74,5 +84,13 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("post", sa.LargeBinary(), nullable=False),
     )
     op.create_index("list_held_of_list", "list_held", ["list_id", "delivery"], unique=True)
+    op.create_table(
+        "list_told",
+        sa.Column("day", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("list_id", _ID, primary_key=True, autoincrement=False),
+        sa.Column("what", sa.LargeBinary(16), primary_key=True),
+        sa.Column("times", sa.Integer(), nullable=False),
+    )

@@ -1,0 +1,267 @@
+"""A host of mailing lists on loopback: a real Postfix that gates posts by pipe(8) or by milter, and expands lists.
+
+Posts to birds@lists.example and letters to birds-keys@ come in over SMTP at ``port``; with the milter, at
+``gated_port``. Accepted posts come back at ``inner_port`` for birds-members@, an alias that expands to the
+subscribers, whose mailboxes are Maildirs of this host too.
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import os
+import shutil
+import signal
+import smtplib
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from pathlib import Path
+
+from tests.signed_posts import LIST
+from tests.system.gate_lab import DEADLINE, free_port, wait_for
+from tests.system.mail_stack import master_cf
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = "127.0.0.1"
+MODERATOR = "owner@example.net"
+MAILBOXES = ("anna@example.org", "boris@example.net", MODERATOR, "eve@stranger.example")
+KEYS = LIST.replace("@", "-keys@")
+
+_MAIN_CF = """\
+compatibility_level = 3.6
+queue_directory = {home}/queue
+data_directory = {home}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+maillog_file = {home}/postfix.log
+maillog_file_prefixes = {home}
+myhostname = lists.example
+mydestination = lists.example
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_peername_lookup = no
+smtpd_client_connection_count_limit = 0
+smtpd_client_message_rate_limit = 0
+minimal_backoff_time = 3600
+maximal_backoff_time = 3600
+local_recipient_maps =
+alias_database =
+alias_maps = hash:{home}/config/aliases
+recipient_delimiter =
+transport_maps = inline:{{ {{ {list} = list: }} {{ {keys} = listkeys: }} }}
+list_destination_recipient_limit = 1
+listkeys_destination_recipient_limit = 1
+virtual_mailbox_domains = example.org, example.net, stranger.example
+virtual_mailbox_base = {home}/mail
+virtual_mailbox_maps = inline:{{ {mailboxes} }}
+virtual_minimum_uid = 1
+virtual_uid_maps = static:65534
+virtual_gid_maps = static:65534
+milter_protocol = 6
+milter_default_action = tempfail
+"""
+
+_SERVICES = """\
+{address}:{gated} inet n - n - - smtpd
+    -o smtpd_milters=unix:{home}/lists.sock
+    -o cleanup_service_name=gated
+gated unix n - n - 0 cleanup
+    -o virtual_alias_maps=inline:{{{list}=birds-members@lists.example}}
+{address}:{inner} inet n - n - - smtpd
+list unix - n n - 4 pipe
+    user=nobody null_sender= flags=q
+    argv={trustgraph} list pipe --sender ${{sender}} --delivery ${{queue_id}} ${{recipient}}
+listkeys unix - n n - 4 pipe
+    user=nobody null_sender= flags=q
+    argv={trustgraph} list mail --sender ${{sender}} {list}
+"""
+
+_TRUSTGRAPH = """\
+[site]
+hostname = "lists.example"
+[database]
+url = "sqlite:///{home}/site/trustgraph.db"
+[lists]
+sendmail = "{home}/sendmail"
+[milter]
+state = "{home}/site"
+socket_mode = "666"
+"""
+
+#: What Debian calls msmtp: takes a letter as sendmail does, and says it over SMTP. Postfix's own sendmail serves a
+#: second instance only where the first one's configuration names it.
+_SENDMAIL = """\
+#!/usr/bin/python3
+import smtplib, sys
+with smtplib.SMTP("{address}", {inner}) as session:
+    session.sendmail(sys.argv[sys.argv.index("-f") + 1], sys.argv[sys.argv.index("--") + 1:], sys.stdin.buffer.read())
+"""
+
+
+def command_for_anybody() -> list[str]:
+    """`trustgraph` as a program that user nobody can run: this Python, or Debian's of the same version."""
+    real = Path(os.path.realpath(sys.executable))
+    if all(folder.stat().st_mode & 0o001 for folder in real.parents):
+        return [sys.executable, "-m", "trustgraph"]
+    system = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    assert Path(system).exists(), f"{system}: user nobody needs a Python that it may run"
+    packages = [path for path in sys.path if path.endswith("site-packages")]
+    return ["/usr/bin/env", f"PYTHONPATH={':'.join([str(ROOT), *packages])}", system, "-m", "trustgraph"]
+
+
+@dataclass
+class ListHost:
+    """See above. ``prepare`` makes the list; subscribers come by :meth:`trustgraph`."""
+
+    home: Path
+    postfix: str
+    port: int = 0
+    gated_port: int = 0
+    inner_port: int = 0
+    _milter: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def prepare(self, *options: str) -> None:
+        """Directories, configuration, the list with ``options`` of `list create`."""
+        for name in ("config", "queue", "data", "mail", "site"):
+            (self.home / name).mkdir(parents=True)
+        shutil.chown(self.home / "data", "postfix")
+        for name in ("mail", "site"):
+            shutil.chown(self.home / name, 65534, 65534)
+        for folder in (self.home, *list(self.home.parents)[:-1]):
+            folder.chmod(folder.stat().st_mode | 0o011)
+        self.port, self.gated_port, self.inner_port = (free_port(ADDRESS) for _ in range(3))
+        values = {"home": self.home, "list": LIST, "keys": KEYS, "address": ADDRESS, "inner": self.inner_port}
+        values["mailboxes"] = " ".join(f"{{ {one} = {one}/ }}" for one in MAILBOXES)
+        values |= {"gated": self.gated_port, "trustgraph": " ".join(self._command())}
+        config = self.home / "config"
+        (config / "main.cf").write_text(_MAIN_CF.format(**values))
+        (config / "master.cf").write_text(master_cf(f"{ADDRESS}:{self.port}") + _SERVICES.format(**values))
+        (config / "aliases").write_text(
+            f"birds-members: :include:{config}/members\nowner-birds-members: owner\nowner: {MODERATOR}\n"
+        )
+        (config / "members").write_text("")
+        subprocess.run(["/usr/sbin/postalias", "-c", config, f"hash:{config}/aliases"], check=True)
+        (self.home / "trustgraph.toml").write_text(_TRUSTGRAPH.format(**values))
+        (self.home / "sendmail").write_text(_SENDMAIL.format(**values))
+        (self.home / "sendmail").chmod(0o755)
+        deliver = f"smtp://{ADDRESS}:{self.inner_port}/birds-members@lists.example"
+        self.trustgraph("list", "create", LIST, "--deliver", deliver, "--moderator", MODERATOR, *options)
+
+    def start(self) -> None:
+        """Start Postfix."""
+        subprocess.run([self.postfix, "-c", self.home / "config", "start"], check=True, capture_output=True)
+        wait_for(self._answers, "Postfix of the list host")
+
+    def start_milter(self) -> None:
+        """Start `trustgraph list milter`."""
+        with (self.home / "milter.log").open("ab") as log:
+            command = [*self._command(), "list", "milter", "--listen", f"unix:{self.home}/lists.sock"]
+            self._milter = subprocess.Popen(command, stderr=log, start_new_session=True)
+        wait_for(lambda: self.events("milter_serving"), "the milter for lists")
+
+    def stop(self) -> None:
+        """Stop both."""
+        if (self.home / "queue/pid/master.pid").exists():
+            subprocess.run([self.postfix, "-c", self.home / "config", "stop"], check=False, capture_output=True)
+        if self._milter and self._milter.poll() is None:
+            self._milter.send_signal(signal.SIGTERM)
+            self._milter.wait(DEADLINE)
+
+    def trustgraph(self, *arguments: str, code: int = 0, stdin: bytes = b"") -> str:
+        """Run one command as the list's owner; the database stays the mail system's."""
+        done = subprocess.run(
+            [*self._command(), *arguments], input=stdin, capture_output=True, timeout=DEADLINE, check=False
+        )
+        for path in (self.home / "site").rglob("*"):
+            shutil.chown(path, 65534, 65534)
+        assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+        return done.stdout.decode()
+
+    def subscribe(self, *addresses: str) -> None:
+        """Members of the list, in Postfix's alias and in the stash."""
+        members = self.home / "config/members"
+        members.write_text(members.read_text() + "".join(f"{one}\n" for one in addresses))
+        for one in addresses:
+            self.trustgraph("list", "subscribe", LIST, one, "--no-letter")
+
+    def post(self, octets: bytes, sender: str, recipient: str = LIST, *, gated: bool = False) -> None:
+        """Hand in a message over SMTP. Raises what smtplib raises for a refusal."""
+        self.post_to([recipient], octets, sender, gated=gated)
+
+    def post_to(self, recipients: list[str], octets: bytes, sender: str, *, gated: bool = False) -> None:
+        """The same with several recipients."""
+        with smtplib.SMTP(ADDRESS, self.gated_port if gated else self.port, timeout=DEADLINE) as session:
+            session.sendmail(sender, recipients, octets, ["BODY=8BITMIME"])
+
+    def mailbox(self, address: str) -> list[EmailMessage]:
+        """What has been delivered to somebody, in turn."""
+        folder = self.home / "mail" / address / "new"
+        paths = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime_ns) if folder.exists() else []
+        return [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in paths]  # type: ignore[misc]
+
+    def wait_for_mail(self, address: str, count: int) -> list[EmailMessage]:
+        """Until so many are there."""
+        try:
+            wait_for(lambda: len(self.mailbox(address)) >= count, f"letter {count} to {address}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()}") from None
+        return self.mailbox(address)
+
+    def settled(self) -> None:
+        """Until Postfix has nothing in hand."""
+        wait_for(lambda: not self.queue(), "an empty queue")
+
+    def queue(self) -> list[dict[str, object]]:
+        """What postqueue -j says."""
+        command = ["/usr/sbin/postqueue", "-c", str(self.home / "config"), "-j"]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=DEADLINE)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def flush(self) -> None:
+        """Try everything in the queue now."""
+        command = ["/usr/sbin/postqueue", "-c", str(self.home / "config"), "-f"]
+        subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
+
+    def held(self) -> list[dict[str, str]]:
+        """What waits for a moderator."""
+        return [json.loads(line) for line in self.trustgraph("list", "held", LIST, "--json").splitlines()]
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        """Events of one name in the milter's log so far."""
+        path = self.home / "milter.log"
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        return [event for line in lines if line.startswith(b"{") and (event := json.loads(line))["event"] == name]
+
+    def log(self) -> str:
+        """Postfix's log so far."""
+        path = self.home / "postfix.log"
+        return path.read_text() if path.exists() else ""
+
+    @contextmanager
+    def locked_database(self) -> Iterator[None]:
+        """While somebody else writes to it and does not come to an end."""
+        connection = sqlite3.connect(self.home / "site/trustgraph.db", isolation_level=None)
+        connection.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+            connection.close()
+
+    def _command(self) -> list[str]:
+        return [*command_for_anybody(), "--config", str(self.home / "trustgraph.toml")]
+
+    def _answers(self) -> bool:
+        try:
+            with smtplib.SMTP(ADDRESS, self.port, timeout=DEADLINE):
+                return True
+        except OSError:
+            return False

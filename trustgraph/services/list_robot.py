@@ -1,0 +1,176 @@
+"""Letters to a list's address for keys: a key deposited, a token signed, a key revoked by itself.
+
+Nobody but a subscriber gets an answer (on an open list whoever writes, since he may become one), programs never do, and
+nobody many a day: the From field is anybody's to write. A deposit changes nothing until its token comes back signed
+with the key, so the worst that a forger can do is to have somebody told, a few times, that he need do nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import EmailMessage
+
+from trustgraph.errors import BadInput, ServiceUnavailable
+from trustgraph.mailinglist.enclosed import enclosed_keys
+from trustgraph.mailinglist.letter import key_refused
+from trustgraph.mailinglist.model import Kind, Post, StashKey, Subscriber
+from trustgraph.mailinglist.reading import read_post
+from trustgraph.mailinglist.replies import signed_text
+from trustgraph.mailinglist.token import read_tokens
+from trustgraph.model import UnixSeconds
+from trustgraph.services.list_deposits import confirm, deposit
+from trustgraph.services.list_key_letters import letter_on_confirmation, letter_on_deposit, letter_on_revocation
+from trustgraph.services.list_letters import stamp
+from trustgraph.services.list_revocations import take_revocations
+from trustgraph.services.list_stash import Stash
+from trustgraph.store.list_told import may_say, take_back
+
+#: A letter about a key holds a key.
+MAX_LETTER_OCTETS = 4 * 1024 * 1024
+
+#: Letters a day, to one address and of one list.
+TO_ONE_ADDRESS, OF_ONE_LIST = 10, 1_000
+
+Send = Callable[[EmailMessage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What a letter led to, and why: ``deposited``, ``confirmed``, ``waiting``, ``revoked``, ``refused``, ``ignored``.
+
+    ``letters`` is how many were sent.
+    """
+
+    action: str
+    why: str = ""
+    address: str = ""
+    fingerprint: str = ""
+    letters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    action: str
+    address: str
+    fingerprint: str
+    letter: EmailMessage
+    why: str = ""
+
+
+def handle(stash: Stash, octets: bytes, now: UnixSeconds, send: Send, *, sender: str | None = None) -> Handled:
+    """Do what a letter asks for. ``sender`` is the envelope's, None where it is not known; a null one is a bounce.
+
+    Raises what the store raises, and :class:`ServiceUnavailable` when an answer cannot be sent: the letter is to come
+    again then, and doing again what it asks for changes nothing but the token.
+    """
+    if len(octets) > MAX_LETTER_OCTETS:
+        return Handled("ignored", "too large to be about a key")
+    try:
+        post = read_post(octets)
+    except BadInput as error:
+        return Handled("ignored", str(error))
+    if why := _unanswerable(stash, post, sender):
+        return Handled("ignored", why)
+    limits = [(f"keys {post.author}", TO_ONE_ADDRESS), ("keys", OF_ONE_LIST)]
+    if not may_say(stash.keep, limits, now):
+        return Handled("ignored", "too many letters today")
+    outcomes = _done(stash, post, octets, now)
+    try:
+        for one in outcomes:
+            send(one.letter)
+    except ServiceUnavailable:
+        take_back(stash.keep, [what for what, _ in limits], now)
+        raise
+    first = outcomes[0]
+    return Handled(first.action, first.why, first.address, first.fingerprint, len(outcomes))
+
+
+def _unanswerable(stash: Stash, post: Post, sender: str | None) -> str:
+    """Why nobody may be written to about a letter; empty if its author may be."""
+    if post.automatic or sender in ("", "<>"):
+        return "made by a program"
+    if not post.author or post.author == stash.list.address:
+        return post.problem or "from the list itself"
+    if not stash.list.rules.open and stash.subscriber(post.author) is None:
+        return "not from a subscriber"
+    return ""
+
+
+def _done(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> list[_Outcome]:
+    """What the letter leads to, at least one thing, each with the letter about it."""
+    if _has_token(post):
+        # Mail programs enclose the key with every letter: this one is an answer, and no deposit.
+        return [_attempt(stash, post, now, lambda: _confirmed(stash, post, octets, now))]
+    keys = _keys(octets)
+    revoked = [
+        _Outcome("revoked", who.address, key.fingerprint, letter_on_revocation(stash, who, key, now, post.message_id))
+        for blob in keys
+        for who, key in _revocations(stash, blob, now)
+    ]
+    if revoked:
+        return revoked
+    if not keys:
+        nothing = BadInput("there is neither a public key in it nor the signed lines of a letter of ours")
+        return [_refused(stash, post, now, nothing)]
+    return [_attempt(stash, post, now, lambda: _deposited(stash, post, keys, now))]
+
+
+def _attempt(stash: Stash, post: Post, now: UnixSeconds, run: Callable[[], _Outcome]) -> _Outcome:
+    try:
+        return run()
+    except BadInput as error:
+        return _refused(stash, post, now, error)
+
+
+def _confirmed(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> _Outcome:
+    done = confirm(stash, octets, now)
+    letter = letter_on_confirmation(stash, done, now, post.message_id)
+    action = "waiting" if done.missing else "confirmed"
+    return _Outcome(action, done.subscriber.address, done.key.fingerprint, letter, done.missing)
+
+
+def _deposited(stash: Stash, post: Post, keys: list[bytes], now: UnixSeconds) -> _Outcome:
+    """The first that will do; which of several its owner wants to sign with nobody can tell."""
+    problem = BadInput("there is no key in it")
+    for number, blob in enumerate(keys):
+        try:
+            done = deposit(stash, post.author, blob, now)
+        except BadInput as error:
+            problem = problem if number else error
+            continue
+        letter = letter_on_deposit(stash, done, now, post.message_id)
+        return _Outcome("deposited", done.subscriber.address, done.key.fingerprint, letter)
+    raise problem
+
+
+def _revocations(stash: Stash, blob: bytes, now: UnixSeconds) -> list[tuple[Subscriber, StashKey]]:
+    try:
+        return list(take_revocations(stash, blob, now))
+    except BadInput:
+        return []
+
+
+def _refused(stash: Stash, post: Post, now: UnixSeconds, why: BadInput) -> _Outcome:
+    """Told to the address that wrote: the letter quotes nothing of what it wrote."""
+    letter = key_refused(stash.list, stamp(stash.list, post.author, now, post.message_id), str(why))
+    return _Outcome("refused", post.author, "", letter, str(why))
+
+
+def _has_token(post: Post) -> bool:
+    for content in post.contents:
+        if content.kind is Kind.HEADER:
+            continue
+        try:
+            if read_tokens(signed_text(content)):
+                return True
+        except BadInput:
+            continue
+    return False
+
+
+def _keys(octets: bytes) -> list[bytes]:
+    try:
+        return enclosed_keys(octets)
+    except BadInput:
+        return []
