@@ -1,0 +1,1 @@
+"""Chains, as Mailman finds them."""

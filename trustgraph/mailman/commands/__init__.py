@@ -1,0 +1,1 @@
+"""Commands by mail, as Mailman finds them."""
