@@ -11,20 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trustgraph.cli.context import JsonOption, Shared, now, shared
+from trustgraph.cli.list_post_output import held_json, held_row, print_checked, show_held
 from trustgraph.cli.output import note, print_json, print_table, say, written
 from trustgraph.errors import NoInput, ServiceUnavailable, TrustgraphError, UsageError
-from trustgraph.model import to_rfc3339
 
 if TYPE_CHECKING:
-    from trustgraph.services.list_gate import Checked
     from trustgraph.services.list_stash import Stash
-    from trustgraph.store.list_held import HeldPost
 
 #: sysexits: what a mail system makes of them is deliver, try later, bounce.
 EX_OK, EX_TEMPFAIL, EX_NOPERM = 0, 75, 77
-
-#: Of a held post, so much is shown; `--raw` prints all of it.
-_SHOWN_OCTETS = 8 * 1024
 
 ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="The list's address.")]
 NamesArgument = Annotated[list[str], typer.Argument(metavar="ID…", help="Held posts, as `list held` names them.")]
@@ -41,6 +36,9 @@ def check(
     sender: Annotated[str, typer.Option(metavar="ADDRESS", help="Envelope sender, kept with a held post.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look: remember, hold and answer nothing.")] = False,
     no_answer: Annotated[bool, typer.Option("--no-answer", help="Write no letters to poster and moderators.")] = False,
+    no_keep: Annotated[
+        bool, typer.Option("--no-keep", help="Keep no held post: the list program holds it itself.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Compare a post with the stash and print what becomes of it.
@@ -57,14 +55,14 @@ def check(
     with _stash(common, list_) as stash:
         gate = PostGate(stash)
         given = delivery.encode("utf-8", "surrogateescape") if delivery else None
-        checked = gate.check(octets, delivery=given, client=client, sender=sender, record=not dry_run)
+        checked = gate.check(octets, delivery=given, client=client, sender=sender, record=not dry_run, keep=not no_keep)
         if not (dry_run or no_answer):
             try:
                 follow_up(stash, checked, now())
             except TrustgraphError as error:  # what was decided stands; it is on record
                 note(f"a letter could not be sent: {error}")
         with suppress(BrokenPipeError), written():  # who reads no further still asks for the exit code
-            _print_checked(checked, stash, json)
+            print_checked(checked, stash, json)
     raise typer.Exit({"accept": EX_OK, "tag": EX_OK, "tempfail": EX_TEMPFAIL}.get(checked.decision.verdict, EX_NOPERM))
 
 
@@ -87,27 +85,17 @@ def held(
                 with written():
                     sys.stdout.buffer.write(octets)
             elif json:
-                print_json(_held_json(post) | {"message": octets.decode("utf-8", "backslashreplace")})
+                print_json(held_json(post) | {"message": octets.decode("utf-8", "backslashreplace")})
             else:
-                _show(post, octets)
+                show_held(post, octets)
             return
         waiting = list_moderation.held(stash)
         if json:
             for one in waiting:
-                print_json(_held_json(one))
+                print_json(held_json(one))
             return
         at = now()
-        rows = [
-            (
-                *(one.name, _age(at - one.held_at), one.size, one.author or "-", one.subject[:60]),
-                *(
-                    "damaged" if one.damaged else one.reason,
-                    one.seen_fingerprint or "-",
-                    ", ".join(one.expected) or "-",
-                ),
-            )
-            for one in waiting
-        ]
+        rows = [held_row(one, at) for one in waiting]
         title = f"{len(rows)} posts to {stash.list.address} on hold"
         print_table(title, ["ID", "age", "octets", "author", "subject", "reason", "signed by", "expected"], rows)
 
@@ -202,87 +190,3 @@ def _read(file: str, at_most: int) -> bytes:
             return stream.read(at_most + 1)
     except OSError as error:
         raise NoInput(f"{file}: cannot be read: {error.strerror}") from None
-
-
-def _print_checked(checked: Checked, stash: Stash, json: bool) -> None:
-    from trustgraph.mailinglist.wording import rule_of
-
-    decision = checked.decision
-    if checked.trouble:
-        note(f"not judged: {checked.trouble}")
-    signatures: list[dict[str, Any]] = [
-        {
-            "kind": one.kind,
-            "result": one.result,
-            "reason": one.reason,
-            "fingerprint": one.fingerprint,
-            "signed_at": None if one.signed_at is None else to_rfc3339(one.signed_at),
-        }
-        for one in checked.findings
-    ]
-    if json:
-        print_json(
-            {
-                "list": stash.list.address,
-                "verdict": decision.verdict,
-                "reason": decision.reason,
-                "flaw": decision.flaw,
-                "rule": rule_of(decision.reason, stash.list.rules),
-                "author": decision.author,
-                "fingerprint": decision.seen_fingerprint,
-                "expected": list(decision.expected),
-                "held": checked.held_name or None,
-                "message_id": checked.post.message_id,
-                "automatic": checked.post.automatic,
-                "signatures": signatures,
-            }
-        )
-        return
-    say(f"{decision.verdict}: {decision.reason}" + (f" (held as {checked.held_name})" if checked.held_name else ""))
-    for one in signatures:
-        say(f"  signature: {one['kind']} {one['result']} {one['reason']} {one['fingerprint']}")
-    if decision.flaw and decision.expected:
-        say(f"  expected: {', '.join(decision.expected)}")
-
-
-def _held_json(post: HeldPost) -> dict[str, Any]:
-    return {
-        "id": post.name,
-        "held_at": to_rfc3339(post.held_at),
-        "size": post.size,
-        "author": post.author,
-        "subject": post.subject,
-        "message_id": post.message_id,
-        "reason": post.reason,
-        "fingerprint": post.seen_fingerprint,
-        "expected": list(post.expected),
-        "sender": post.sender,
-        "damaged": post.damaged,
-    }
-
-
-def _row(post: HeldPost, at: int) -> tuple[Any, ...]:
-    reason = "damaged" if post.damaged else post.reason
-    keys = (post.seen_fingerprint or "-", ", ".join(post.expected) or "-")
-    return (post.name, _age(at - post.held_at), post.size, post.author or "-", post.subject[:60], reason, *keys)
-
-
-def _show(post: HeldPost, octets: bytes) -> None:
-    from trustgraph.mailinglist.wording import MEANINGS
-
-    say(f"{post.name}, held since {to_rfc3339(post.held_at)} because {MEANINGS.get(post.reason, post.reason)}")
-    say(f"  reason:    {post.reason}")
-    say(f"  author:    {post.author or '-'}")
-    say(f"  subject:   {post.subject}".replace("\n", " "))
-    say(f"  signed by: {post.seen_fingerprint or '-'}")
-    say(f"  expected:  {', '.join(post.expected) or '-'}")
-    say("")
-    say(octets[:_SHOWN_OCTETS].replace(b"\r\n", b"\n").decode("utf-8", "replace"))
-    if len(octets) > _SHOWN_OCTETS:
-        note(f"{len(octets):,} octets in all: --raw prints them")
-
-
-def _age(seconds: int) -> str:
-    if seconds < 3_600:
-        return f"{max(0, seconds) // 60}m"
-    return f"{seconds // 3_600}h" if seconds < 172_800 else f"{seconds // 86_400}d"

@@ -39,7 +39,9 @@ class Stamp(NamedTuple):
 
 
 def keys_address(list_: MailingList) -> str:
-    """Where a list's subscribers write about their keys: ``dev-keys@…`` for ``dev@…``."""
+    """Where a list's subscribers write about their keys: ``dev-keys@…`` for ``dev@…``, unless the list says another."""
+    if list_.rules.keys_to:
+        return list_.rules.keys_to
     local, _, domain = list_.address.rpartition("@")
     return f"{local}-keys@{domain}"
 
@@ -93,7 +95,7 @@ attached or in the text;
 
 prints it. The answer says how to go on.
 """
-    return _compose(list_, stamp, f"Deposit a key for {list_.address}", text, automatic="auto-generated")
+    return _compose(list_, stamp, _about(list_, "please deposit it"), text, automatic="auto-generated")
 
 
 def key_request(
@@ -124,7 +126,7 @@ and send to {keys_address(list_)} what one of these prints:
 {also if successor else ""}
 If it was not you, do nothing: without your signature nothing happens.
 """
-    return _compose(list_, stamp, f"Show that you hold the key for {list_.address}", text)
+    return _compose(list_, stamp, _about(list_, "show that you hold it"), text)
 
 
 def key_confirmed(
@@ -141,7 +143,7 @@ From now on your posts are accepted when this key has signed them:
 If it was not you who did this, write to the list's owner at once:
 {_owners(list_)}.
 """
-    return _compose(list_, stamp, f"Your key for {list_.address} is active", text)
+    return _compose(list_, stamp, _about(list_, "it is active"), text)
 
 
 def key_waits(list_: MailingList, stamp: Stamp, fingerprint: str, missing: str) -> EmailMessage:
@@ -154,7 +156,7 @@ Thank you: one signature for this key is here.
 
 Still missing: {missing}.
 """
-    return _compose(list_, stamp, f"Your key for {list_.address}: one signature is missing", text)
+    return _compose(list_, stamp, _about(list_, "one signature is missing"), text)
 
 
 def key_refused(list_: MailingList, stamp: Stamp, reason: str) -> EmailMessage:
@@ -169,7 +171,7 @@ To deposit a key, send it to {keys_address(list_)},
 attached or in the text; `gpg --armor --export FINGERPRINT` prints it.
 The answer says how to go on.
 """
-    return _compose(list_, stamp, f"Your key for {list_.address}: nothing was changed", text)
+    return _compose(list_, stamp, _about(list_, "nothing was changed"), text)
 
 
 def key_revoked(
@@ -188,7 +190,7 @@ To post again, send another key to {keys_address(list_)}.
 If it was not you who did this, write to the list's owner at once:
 {_owners(list_)}.
 """
-    return _compose(list_, stamp, f"Your key for {list_.address} is revoked", text)
+    return _compose(list_, stamp, _about(list_, "it is revoked"), text)
 
 
 def expiry_reminder(list_: MailingList, stamp: Stamp, fingerprint: str, expires_at: UnixSeconds) -> EmailMessage:
@@ -211,7 +213,7 @@ Either prolong the key,
 and send what the last line prints to {keys_address(list_)};
 or send another key there, which takes over from this one.
 """
-    subject = f"Your key for {list_.address} {'has expired' if over else 'expires soon'}"
+    subject = _about(list_, "it has expired" if over else "it expires soon")
     return _compose(list_, stamp, subject, text, automatic="auto-generated")
 
 
@@ -220,6 +222,11 @@ def _compose(
 ) -> EmailMessage:
     to, now, message_id, in_reply_to = stamp
     return compose(list_, to, subject, text, now, message_id, in_reply_to, automatic=automatic)
+
+
+def _about(list_: MailingList, what: str) -> str:
+    """A subject whose first word tells programs that commands are mailed to what the letter is about."""
+    return f"Key for {list_.address}: {what}"
 
 
 def _opening(list_: MailingList) -> str:

@@ -62,7 +62,8 @@ class Rules:
 
     ``window_seconds``: a signature older than this is expired. ``on_unbound``: for a post whose signature does not say
     which list it is for (most mail programs sign no header). ``open``: whoever writes may deposit a key and subscribe;
-    else only addresses that the list's owner has subscribed may deposit.
+    else only addresses that the list's owner has subscribed may deposit. ``keys_to``: where letters about keys are
+    written to, if not to the list's address with ``-keys``.
     """
 
     on_unsigned: Action = Action.REJECT
@@ -74,6 +75,7 @@ class Rules:
     overlap_seconds: int = 14 * DAY_SECONDS
     held_at_most: int = 500
     open: bool = False
+    keys_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from trustgraph.mailinglist.letter import keys_address
 from trustgraph.mailinglist.model import Flaw, MailingList, Rules
-from trustgraph.mailinglist.rules import REASONS, action_on
+from trustgraph.mailinglist.reasons import REASONS
+from trustgraph.mailinglist.rules import action_on
 from trustgraph.model import UnixSeconds, to_rfc3339
 
 #: By reason, the end of a sentence that begins with "because".

@@ -6,6 +6,7 @@ before that is said, so that its copy finds it there.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +29,8 @@ from trustgraph.mailinglist.model import (
     Subscriber,
 )
 from trustgraph.mailinglist.reading import read_post
-from trustgraph.mailinglist.rules import BROKEN, QUEUE_FULL, TOO_LARGE, UNREADABLE, decide
+from trustgraph.mailinglist.reasons import BROKEN, QUEUE_FULL, TOO_LARGE, UNREADABLE
+from trustgraph.mailinglist.rules import decide
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.hostcert import HostCertificate
 from trustgraph.openpgp.posts import judge_post, subscriber_certificate
@@ -80,16 +82,19 @@ class PostGate:
         client: str = "",
         sender: str = "",
         record: bool = True,
+        keep: bool = True,
     ) -> Checked:
         """Judge a post, line ends CRLF or LF, and act on it: what is let in is remembered, what is held is kept.
 
-        ``delivery`` names this delivery, and the same again means a retry of it; by default it is made from the octets
-        and the client's address. ``sender`` is the envelope's. Without ``record`` nothing is remembered or kept. Never
-        raises: what cannot be judged is a ``tempfail``.
+        ``delivery`` is the mail system's name for this delivery: the same name with the same octets is a retry,
+        however late. By default the octets and the client's address are the name, and a retry has to come within
+        ``lists.retry`` of the last. ``sender`` is the envelope's. Without ``record`` nothing is remembered or kept,
+        without ``keep`` what is held is somebody else's to keep. Never raises: what cannot be judged is a ``tempfail``.
         """
         try:
-            name = named_delivery(octets, client) if delivery is None else _fitting(delivery)
-            return self._check(octets, name, sender, record)
+            name = named_delivery(octets, client) if delivery is None else _named_by_mta(delivery, octets)
+            patience = self.stash.settings.lists.retry_seconds if delivery is None else math.inf
+            return self._check(octets, name, patience, sender, record, keep)
         except Exception as error:  # noqa: BLE001 - whatever it is, the post has not been judged, so it must come again
             decision = PostDecision(PostVerdict.TEMPFAIL, BROKEN)
             return Checked(decision, _NO_POST, (), trouble=f"{type(error).__name__}: {error}")
@@ -98,7 +103,9 @@ class PostGate:
         """What each signature comes to. Raises what the store raises."""
         return self._findings(octets, post, self._author_of(post), now)
 
-    def _check(self, octets: bytes, delivery: bytes, sender: str, record: bool) -> Checked:
+    def _check(
+        self, octets: bytes, delivery: bytes, retry_seconds: float, sender: str, record: bool, keep: bool
+    ) -> Checked:
         now = self._clock()
         stash = self.stash
         post = self._read(octets)
@@ -106,10 +113,10 @@ class PostGate:
         findings = self._findings(octets, post, author, now)
         holders = self._holders(findings, author)
         rules = partial(decide, stash.list, post, findings, author, holders)
-        judge = partial(rules, delivery=delivery, retry_seconds=stash.settings.lists.retry_seconds, now=now)
+        judge = partial(rules, delivery=delivery, retry_seconds=retry_seconds, now=now)
         decision = self._settled(judge, [one.digest for one in findings], delivery, record, now)
         held, is_new = "", False
-        if decision.verdict is PostVerdict.HOLD and record:
+        if decision.verdict is PostVerdict.HOLD and record and keep:
             waiting = _held_post(decision, post, len(octets), sender, now)
             held, is_new = hold(stash.keep, waiting, octets, delivery, stash.list.rules.held_at_most)
             if not held:
@@ -196,8 +203,9 @@ def named_delivery(octets: bytes, client: str) -> bytes:
     return sha256(client.encode() + b"\0" + octets).digest()[:_DELIVERY_OCTETS]
 
 
-def _fitting(delivery: bytes) -> bytes:
-    return sha256(b"delivery\0" + delivery).digest()[:_DELIVERY_OCTETS]
+def _named_by_mta(delivery: bytes, octets: bytes) -> bytes:
+    """Mail systems use their names again after a while, so the octets are a part of it."""
+    return sha256(b"delivery\0" + sha256(delivery).digest() + octets).digest()[:_DELIVERY_OCTETS]
 
 
 def _needs_header(post: Post) -> bool:

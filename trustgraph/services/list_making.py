@@ -150,6 +150,8 @@ def _rule(name: str, value: str) -> dict[str, Any]:
         if not value.isdecimal() or not 0 < int(value) <= _MAX_HELD:
             raise ValueError(f"expected a number from 1 to {_MAX_HELD:,}, not {value[:40]!r}")
         return {name: int(value)}
+    if name == "keys_to":
+        return {name: canonical_address(value) if value else ""}
     if name == "open":
         if value not in ("yes", "no"):
             raise ValueError(f"expected yes or no, not {value[:40]!r}")

@@ -15,7 +15,8 @@ from trustgraph.headersig.message import split_message, with_network_line_ends
 from trustgraph.mailinglist.enclosed import enclosed_keys
 from trustgraph.mailinglist.model import Flaw, Post, PostDecision, PostVerdict
 from trustgraph.mailinglist.reading import read_post
-from trustgraph.mailinglist.rules import REASONS, is_as_signed, to_remember
+from trustgraph.mailinglist.reasons import REASONS
+from trustgraph.mailinglist.rules import is_as_signed, to_remember
 from trustgraph.model import Result, UnixSeconds
 from trustgraph.openpgp.deposits import lookup_names
 from trustgraph.openpgp.posts import judge_post, read_deposit, subscriber_certificate

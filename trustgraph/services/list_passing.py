@@ -30,8 +30,9 @@ def pass_on(target: str, octets: bytes, sender: str, recipient: str) -> None:
     """Hand a post to ``target``: ``lmtp://host:port``, ``lmtp:///path`` of a socket, ``smtp://host:port``, or a command
     line, whose words {sender} and {recipient} are filled in.
 
-    ``smtp://host:port/address`` is for another recipient: the one that expands the list, behind the gate. ``sender`` is the envelope's, empty for the null return path. Raises :class:`ServiceUnavailable` when it should be
-    tried again, :class:`Undeliverable` when not, :class:`BadInput` for an address that could mean something else, and
+    ``smtp://host:port/address`` is for another recipient: the one that expands the list, behind the gate. ``sender`` is
+    the envelope's, empty for the null return path. Raises :class:`ServiceUnavailable` when it should be tried again,
+    :class:`Undeliverable` when not, :class:`BadInput` for an address that could mean something else, and
     :class:`ConfigurationError` for a target that is none.
     """
     reverse_path = "" if sender in ("", "<>") else _checked(sender)

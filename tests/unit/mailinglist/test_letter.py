@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import default
 
@@ -24,6 +25,7 @@ from trustgraph.mailinglist.letter import (
     key_waits,
     keys_address,
 )
+from trustgraph.mailinglist.model import Rules
 from trustgraph.mailinglist.token import Token, read_tokens, token_text
 from trustgraph.model import UnixSeconds
 
@@ -54,6 +56,8 @@ def letters() -> list[EmailMessage]:
 def test_it_comes_from_the_address_for_keys_and_is_no_answer_to_answer() -> None:
     letter = parsed(compose(LIST, ANNA, "About", "Text", NOW, ID, "<question@example.org>"))
     assert keys_address(LIST) == "birds-keys@lists.example"
+    elsewhere = replace(LIST, rules=Rules(keys_to="birds-request@lists.example"))
+    assert keys_address(elsewhere) == "birds-request@lists.example"
     assert [str(letter[name]) for name in FIELDS] == [
         *("birds-keys@lists.example", ANNA, "About", "Tue, 01 Sep 2026 00:00:00 +0000", ID, "auto-replied")
     ]
@@ -97,8 +101,8 @@ def test_a_reminder_before_and_after() -> None:
     before = expiry_reminder(LIST, STAMP, ONE, UnixSeconds(NOW + 1))
     after = expiry_reminder(LIST, STAMP, ONE, NOW)
     assert (before["Subject"], after["Subject"]) == (
-        "Your key for birds@lists.example expires soon",
-        "Your key for birds@lists.example has expired",
+        "Key for birds@lists.example: it expires soon",
+        "Key for birds@lists.example: it has expired",
     )
     assert before["Auto-Submitted"] == "auto-generated"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trustgraph.mailinglist.model import Action, Flaw, Rules
-from trustgraph.mailinglist.rules import REASONS
+from trustgraph.mailinglist.reasons import REASONS
 from trustgraph.mailinglist.wording import MEANINGS, rule_of
 
 ROOT = Path(__file__).parents[3]

@@ -48,7 +48,8 @@ from trustgraph.mailinglist.model import (
     Seen,
     Subscriber,
 )
-from trustgraph.mailinglist.rules import REASONS, REMEMBERED_SECONDS, action_on, decide
+from trustgraph.mailinglist.reasons import REASONS
+from trustgraph.mailinglist.rules import REMEMBERED_SECONDS, action_on, decide
 from trustgraph.model import Result, UnixSeconds
 
 WEEK = 7 * DAY

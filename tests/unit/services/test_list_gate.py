@@ -291,9 +291,9 @@ def test_a_replay_with_another_date_and_name(stash: Stash) -> None:
 def test_deliveries_by_name(stash: Stash, make: Maker) -> None:
     post = make(ANNA)
     assert told(check(stash, post, delivery=b"4XyZ")) == "accept accepted"
-    assert told(check(stash, b"X-Trace: 1\r\n" + post if make is not header else post, delivery=b"4XyZ")) == (
-        "accept accepted"
-    )
+    assert told(check(stash, post, delivery=b"4XyZ")) == "accept accepted"
+    assert told(check(stash, post, NOW + 3 * DAY, delivery=b"4XyZ")) == "accept accepted", "however late"
+    assert told(check(stash, b"Received: again\r\n" + post, delivery=b"4XyZ")) == "reject replayed", "a name used again"
     assert told(check(stash, post, delivery=b"another")) == "reject replayed"
     assert told(check(stash, post)) == "reject replayed"
 
