@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from tests.conftest import need
 from tests.signed_posts import (
     LIST,
     PostKey,
+    encoded,
     header,
     inline,
     make_key,
@@ -24,131 +29,346 @@ from tests.signed_posts import (
     unsigned,
     usual_fields,
 )
-from tests.system.mailman_server import LIST_ID, MAILMAN, REQUEST, MailmanServer, reasons_of
+from tests.signing_programs import GnuPG, Sequoia
+from tests.system.mailman_server import BIN, KEEPING, MAILMANS, OWNER, REQUEST, MailmanServer
 
-ANNA, BORIS = make_key("anna@example.org"), make_key("boris@example.net")
-ANNAS_NEXT = make_key("anna@example.org", "anna's next")
-STRANGER = make_key("eve@stranger.example")
+READER, STRANGER = "reader@example.net", "eve@stranger.example"
+EVE = make_key(STRANGER)
+PICTURE = bytes(range(256)) * 8
 
 
-@pytest.fixture
-def mailman(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MailmanServer]:
-    if not (MAILMAN / "master").exists():
-        need(request.node.nodeid, "mailman (`make packages` puts it into .venv/mailman)")
-    server = MailmanServer(tmp_path / "mailman")
+@pytest.fixture(scope="module", autouse=True)
+def _mailman(request: pytest.FixtureRequest) -> None:
+    if not (BIN / "master").exists():
+        need(request.node.nodeid, "mailman (PyPI; tests/make-mailman puts it into .venv/mailman)")
+
+
+def running(home: Path, chain: str, **options: str) -> Iterator[MailmanServer]:
+    server = MailmanServer(home, **options)
     try:
+        server.start()
+        server.mailman("trustgraph", "--chain", chain, LIST)
+        server.join(READER)
+        server.wait_for_mail(READER, 1)
         yield server
     finally:
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailmanServer]:
+    """One whose LMTP runner keeps what came; posts that cannot be judged wait."""
+    yield from running(tmp_path_factory.mktemp("keeping") / "mailman", "posting", lmtp_class=KEEPING)
+
+
+@pytest.fixture(scope="module")
+def parsing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailmanServer]:
+    """One with Mailman's own LMTP runner; posts that cannot be judged do not wait for long."""
+    yield from running(tmp_path_factory.mktemp("parsing") / "mailman", "posting", lmtp_class=MAILMANS, patience="1s")
+
+
 def now(key: PostKey) -> PostKey:
-    """Signs with the clock of this machine."""
+    """Signs with the clock of this machine, as people's programs do."""
     return key.signing(at=int(time.time()))
 
 
-def deposit_letter(key: PostKey) -> bytes:
+def member(server: MailmanServer, name: str) -> PostKey:
+    """Somebody who has joined and whose key the owner has vouched for."""
+    key = make_key(f"{name}@example.org")
+    server.join(key.address)
+    path = server.home / f"{name}.asc"
+    path.write_bytes(public_block(key))
+    server.trustgraph("list", "subscribe", LIST, key.address, "--key", str(path), "--vouch", key.fingerprint)
+    return key
+
+
+def delivered(server: MailmanServer, subject: str) -> list[EmailMessage]:
+    """What READER has of a subject, once Mailman has nothing in hand."""
+    server.settled()
+    return with_subject(server, subject)
+
+
+def with_subject(server: MailmanServer, subject: str) -> list[EmailMessage]:
+    return [one for one in server.mailbox(READER) if subject in str(one["Subject"])]
+
+
+def wait_for_post(server: MailmanServer, subject: str) -> EmailMessage:
+    server.wait(lambda: with_subject(server, subject), f"{subject!r} at the reader's")
+    return with_subject(server, subject)[0]
+
+
+def deposit_letter(key: PostKey, **fields: str) -> bytes:
     attached = part(public_block(key).decode(), "application/pgp-keys")
-    fields = usual_fields(key.address, int(time.time()), To=REQUEST, Subject="key")
-    return message(fields, multipart(part("Here is my key.\n"), attached))
+    usual = usual_fields(key.address, int(time.time()), **{"To": REQUEST, "Subject": "key", **fields})
+    return message(usual, multipart(part("Here is my key.\n"), attached))
 
 
 def reply(letter: EmailMessage, *signers: PostKey) -> bytes:
+    """To the letter with the token, quoted whole as mail programs do."""
     quoted = "".join(f"> {line}\n" for line in letter.get_content().splitlines())
     first, *others = (now(one) for one in signers)
     fields = {"To": str(letter["From"]), "Subject": f"Re: {letter['Subject']}"}
     return pgp_mime(first, f"It is mine.\n\n{quoted}", also=others, **fields)
 
 
-def with_key(mailman: MailmanServer, key: PostKey, *also: PostKey) -> EmailMessage:
-    """Deposit a key and confirm it, by mail to LIST-request; the last letter."""
-    before = len(mailman.letters(key.address))
-    mailman.hand_in(deposit_letter(key), key.address, REQUEST)
-    token = mailman.wait_for_letters(key.address, before + 1)[-1]
+def with_key(server: MailmanServer, key: PostKey, *also: PostKey) -> EmailMessage:
+    """Deposit a key and prove it, by mail to LIST-request; the last letter."""
+    before = len(server.mailbox(key.address))
+    server.post(deposit_letter(key), key.address, REQUEST)
+    token = server.wait_for_mail(key.address, before + 1)[-1]
     assert key.fingerprint in token.get_content()
-    mailman.hand_in(reply(token, key, *also), key.address, REQUEST)
-    return mailman.wait_for_letters(key.address, before + 2)[-1]
+    server.post(reply(token, key, *also), key.address, REQUEST)
+    return server.wait_for_mail(key.address, before + 2)[-1]
 
 
-def test_from_subscription_to_moderation(mailman: MailmanServer) -> None:
-    mailman.start()
-    for key in (ANNA, BORIS):
-        mailman.subscribe(key.address)
-        assert "please deposit" in mailman.wait_for_letters(key.address, 1)[0]["Subject"]
-    mailman.hand_in(unsigned(ANNA.address), ANNA.address)
-    refused = mailman.wait_for_letters(ANNA.address, 2)[-1]
-    assert "unsigned" in refused.as_string()
-    for key in (ANNA, BORIS):
-        assert "active" in with_key(mailman, key)["Subject"]
+def test_a_member_is_asked_for_a_key_and_posts_with_it_until_he_leaves(server: MailmanServer) -> None:
+    anna, next_one = make_key("anna@example.org"), make_key("anna@example.org", "anna's next")
+    server.join(anna.address)
+    asked = server.wait_for_mail(anna.address, 1)[0]
+    assert (asked["From"], asked["X-MailFrom"]) == (REQUEST, "<>")
+    assert str(asked["Subject"]).startswith("Key for")
+    server.post(pgp_mime(now(anna), Subject="too early"), anna.address)
+    assert "not known on this list" in text_of(server.wait_for_mail(anna.address, 2)[1])
 
-    # What Anna signs goes out, however she signs it; its octets are what her key signed.
-    posts = [pgp_mime(now(ANNA), "One.\n"), inline(now(ANNA), "Two.\n"), header(now(ANNA), "Three.\n")]
-    posts.append(pgp_mime(now(ANNA), entity=part("Vögel  \n", encoding="8bit"), Subject="=?utf-8?q?V=C3=B6gel?= " * 6))
-    for octets in posts:
-        mailman.hand_in(octets, ANNA.address)
-    before = 3
-    got = mailman.wait_for_letters(BORIS.address, before + len(posts))[before:]
-    assert all(one["List-Id"] for one in got)
+    assert "active" in with_key(server, anna)["Subject"]
+    server.post(pgp_mime(now(anna), "The swifts are back.\n", Subject="first of anna"), anna.address)
+    got = wait_for_post(server, "first of anna")
+    assert got["List-Id"]
+    assert "The swifts are back." in text_of(got)
 
-    # What she did not sign goes nowhere, and no stranger hears of it.
-    mailman.settled()
-    annas = len(mailman.letters(ANNA.address))
-    for octets in (
-        posts[0].replace(b"One.", b"0ne."),
-        b"Received: from elsewhere\r\n" + posts[1],
-        pgp_mime(now(BORIS), "I am Anna.\n", author=ANNA.address),
-        pgp_mime(now(STRANGER), "Buy now.\n"),
-        unsigned(STRANGER.address),
-    ):
-        mailman.hand_in(octets, STRANGER.address)
-    answers = mailman.wait_for_letters(ANNA.address, annas + 3)[annas:]
-    mailman.settled()
-    assert len(mailman.letters(BORIS.address)) == before + len(posts)
-    assert mailman.letters(STRANGER.address) == []
-    assert any(BORIS.fingerprint in one.as_string().replace("=\n", "").replace("\n", "") for one in answers)
-    assert mailman.held() == []
+    assert "missing" in with_key(server, next_one)["Subject"]
+    assert "active" in with_key(server, next_one, anna)["Subject"]
+    server.post(pgp_mime(now(next_one), Subject="second of anna"), anna.address)
+    wait_for_post(server, "second of anna")
+    assert delivered(server, "too early") == []
 
-    # Rotation takes the old key's word.
-    assert "missing" in with_key(mailman, ANNAS_NEXT)["Subject"]
-    assert "active" in with_key(mailman, ANNAS_NEXT, ANNA)["Subject"]
-    mailman.hand_in(pgp_mime(now(ANNAS_NEXT), "With the new key.\n"), ANNA.address)
-    mailman.wait_for_letters(BORIS.address, before + len(posts) + 1)
-
-    # What is held waits for Mailman's own moderators.
-    mailman.trustgraph("list", "set", LIST, "--rule", "on_unsigned=hold")
-    mailman.hand_in(unsigned(ANNA.address, "Held.\n", Subject="held"), ANNA.address)
-    mailman.settled()
-    held = mailman.held()
-    assert [one["subject"] for one in held] == ["held"]
-    assert "unsigned" in reasons_of(held[0])
-    mailman.rest("POST", f"/lists/{LIST_ID}/held/{held[0]['request_id']}", action="accept")
-    last = mailman.wait_for_letters(BORIS.address, before + len(posts) + 2)[-1]
-    assert last["Subject"].endswith("held")
-
-    # Without an answer nothing passes.
-    away = mailman.home / "trustgraph.toml"
-    away.rename(mailman.home / "away")
-    mailman.hand_in(pgp_mime(now(ANNA), "Is anybody there?\n", Subject="unjudged"), ANNA.address)
-    mailman.settled()
-    assert "could not be checked" in reasons_of(mailman.held()[-1])
-    (mailman.home / "away").rename(away)
-
-    # Who leaves is forgotten.
-    member = next(one for one in mailman.rest("GET", "/members")["entries"] if one["email"] == BORIS.address)
-    mailman.rest("DELETE", f"/members/{member['member_id']}")
-    assert BORIS.address not in mailman.trustgraph("list", "keys", LIST, "--json")
+    server.leave(anna.address)
+    server.wait(lambda: all(one["address"] != anna.address for one in server.keys()), "a stash without anna")
+    server.post(pgp_mime(now(next_one), Subject="third of anna"), anna.address)
+    assert delivered(server, "third of anna") == []
 
 
-def test_behind_a_gate(mailman: MailmanServer) -> None:
-    mailman.chain = "trustgraph-gated-chain"
-    mailman.start("--deliver", "lmtp://127.0.0.1:1")
-    mailman.trustgraph("list", "set", LIST, "--deliver", f"lmtp://127.0.0.1:{mailman.lmtp}")
-    mailman.subscribe(BORIS.address)
-    mailman.subscribe(ANNA.address)
-    with_key(mailman, ANNA)
-    mailman.pipe(pgp_mime(now(ANNA), "Through the pipe.\n"), ANNA.address)
-    assert "x-pgp-post=pass" in mailman.wait_for_letters(BORIS.address, 2)[-1].as_string()
-    mailman.hand_in(pgp_mime(now(ANNA), "Past the gate.\n", Subject="past"), ANNA.address)
-    mailman.settled()
-    assert [one["subject"] for one in mailman.held()] == ["past"]
-    assert len(mailman.letters(BORIS.address)) == 2
+def test_nothing_forged_gets_through_and_no_stranger_is_written_to(server: MailmanServer) -> None:
+    boris, clara = member(server, "boris"), member(server, "clara")
+    good = pgp_mime(now(boris), "Only once.\n", Subject="of boris")
+    server.post(good, boris.address)
+    wait_for_post(server, "of boris")
+    before = len(server.mailbox(boris.address))
+    forged = [
+        unsigned(boris.address, Subject="of boris"),
+        pgp_mime(now(clara), "I am Boris.\n", author=boris.address, Subject="of boris"),
+        good,  # with a trace of its own
+        good.replace(b"Only once", b"Only twice"),
+        pgp_mime(now(EVE), "Buy now.\n", Subject="of boris"),
+        unsigned(STRANGER, Subject="of boris"),
+        unsigned(boris.address, Subject="of boris", Approved="secret", Reply_To=STRANGER, Sender=STRANGER),
+    ]
+    for octets in forged:
+        server.post(octets, STRANGER)
+    answers = server.wait_for_mail(boris.address, before + 4)[before:]
+    assert len(delivered(server, "of boris")) == 1
+    assert server.mailbox(STRANGER) == []
+    assert server.held() == []
+    assert {str(one["From"]) for one in answers} == {REQUEST}
+    assert any(clara.fingerprint in text_of(one) for one in answers)
+    assert not any("Buy now" in one.as_string() or "I am Boris" in one.as_string() for one in answers)
+
+
+def test_what_is_held_waits_for_mailmans_moderators(server: MailmanServer) -> None:
+    dora = member(server, "dora")
+    server.settled()
+    before = {one: len(server.mailbox(one)) for one in (OWNER, dora.address)}
+    server.trustgraph("list", "set", LIST, "--rule", "on_unsigned=hold")
+    try:
+        server.post(unsigned(dora.address, "Let me in.\n", Subject="held one"), dora.address)
+        server.post(unsigned(STRANGER, "$mlist {0}\n", Subject="held two"), STRANGER)
+        server.wait(lambda: len(server.held()) == 2, "two held posts")
+    finally:
+        server.trustgraph("list", "set", LIST, "--rule", "on_unsigned=reject")
+    held = {str(one["subject"]): one for one in server.held()}
+    assert "unsigned: it is not signed" in str(held["held one"]["reason"])
+    assert "on_unsigned = hold" in str(held["held one"]["reason"])
+    assert dora.fingerprint in str(held["held one"]["reason"])
+    assert server.trustgraph("list", "held", LIST, "--json") == ""
+    notices = server.wait_for_mail(OWNER, before[OWNER] + 2)[before[OWNER] :]
+    assert all("requires approval" in str(one["Subject"]) for one in notices)
+    assert "awaits moderator" in str(server.wait_for_mail(dora.address, before[dora.address] + 1)[-1]["Subject"])
+    server.moderate(held["held one"], "accept")
+    assert "Let me in." in text_of(wait_for_post(server, "held one"))
+    server.moderate(held["held two"], "discard")
+    assert (server.held(), delivered(server, "held two"), server.mailbox(STRANGER)) == ([], [], [])
+
+
+def test_posts_and_letters_wait_while_nobody_can_judge_them(server: MailmanServer) -> None:
+    emil = member(server, "emil")
+    server.wait(lambda: not server.queued("trustgraph"), "emil in the stash")
+    emils_next = make_key(emil.address, "emil's next")
+    before = len(server.mailbox(emil.address))
+    database = server.home / "trustgraph.db"
+    away = database.with_suffix(".away")
+    database.rename(away)
+    try:
+        server.post(pgp_mime(now(emil), Subject="patience"), emil.address)
+        server.post(deposit_letter(emils_next), emil.address, REQUEST)
+        server.join("fritz@example.org")
+        server.wait(lambda: len(server.queued("trustgraph")) >= 3, "three that wait")
+        server.wait(lambda: "will be tried again" in server.log("plugins"), "the first attempt to subscribe")
+        assert not database.exists()
+        assert with_subject(server, "patience") == []
+    finally:
+        away.rename(database)
+    wait_for_post(server, "patience")
+    assert emils_next.fingerprint in text_of(server.wait_for_mail(emil.address, before + 2)[-1])
+    assert "please deposit" in str(server.wait_for_mail("fritz@example.org", 1)[0]["Subject"])
+    server.wait(lambda: not server.queued("trustgraph"), "nothing that waits")
+    assert (server.held(), server.queued("shunt")) == ([], [])
+
+
+def test_a_runner_that_is_stopped_or_killed_loses_nothing_and_posts_nothing_twice(server: MailmanServer) -> None:
+    gerda = member(server, "gerda")
+    for number, kill in enumerate((signal.SIGUSR1, signal.SIGKILL)):
+        with server.answers_kept_back() as answers:
+            server.post(pgp_mime(now(gerda), Subject=f"interrupted {number}"), gerda.address)
+            server.wait(answers, "an answer that was given")
+            os.kill(server.runner("in"), kill)
+            server.wait(lambda: answers() >= 2, "the same answer once more")  # noqa: B023 - asked at once
+        wait_for_post(server, f"interrupted {number}")
+        assert len(delivered(server, f"interrupted {number}")) == 1
+        assert server.queued("shunt") == []
+
+
+def odd_parts() -> dict[str, bytes]:
+    """What Mailman's parser drops something of that a signature may be over."""
+    return {
+        "no space behind a colon": b"Content-Type:text/plain\r\n\r\nHi\r\n",
+        "two spaces behind a colon": b"Content-Type:  text/plain\r\n\r\nHi\r\n",
+        "a space behind a boundary": multipart(part("Hi\n")).replace(b"--\r\n", b"-- \r\n"),
+        "no line end behind a nested multipart": multipart(part("Hi\n")).removesuffix(b"\r\n"),
+    }
+
+
+def usual_parts() -> dict[str, bytes]:
+    long_line = "It flies a long way, " * 7
+    forwarded = b"Content-Type: message/rfc822\r\n\r\n" + unsigned("zoe@example.net", "Forwarded.\n")
+    picture = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(PICTURE, "base64")
+    return {
+        "plain": part("The swifts are back.\n"),
+        "8bit": part("Zurück: größer \nund schöner\n", encoding="8bit"),
+        "latin1": part("Zurück\n", encoding="8bit", charset="iso-8859-1"),
+        "quoted-printable": part("größer = schöner \n", encoding="quoted-printable"),
+        "trailing space": part("a space \na tab\t\n\n \n-- \nAnna\n\n\n"),
+        "from": part("From there\n>From here\n.\n..\n"),
+        "long header": part("Hi\n", more=f'Content-Disposition: attachment; filename="{long_line}"\r\n'),
+        "folded header": part("Hi\n", more="X-Folded:\r\n\tonce\r\n  and again \r\n"),
+        "formfeed": part("a\x0cb\x0bc\n", more="X-Formfeed: a\x0cb\x1cc\r\n"),
+        "nested": multipart(multipart(part("Hi\n"), part("<p>Hi\n", "text/html"), kind="alternative"), picture),
+        "forwarded": multipart(part("See below.\n"), forwarded, more="Subject: Swifts\r\n"),
+    }
+
+
+LONG = "swifts " * 30
+
+
+def test_whatever_is_signed_still_holds_when_mailman_has_parsed_it(parsing: MailmanServer) -> None:
+    hanna = member(parsing, "hanna")
+    posts = {name: pgp_mime(now(hanna), entity=one, Subject=f"of hanna: {name}") for name, one in usual_parts().items()}
+    posts["inline"] = inline(now(hanna), "Größer \n- und\n", encoding="8bit", Subject="of hanna: inline")
+    posts["header"] = header(now(hanna), "Hi \n", Subject="of hanna: header", X_Long=LONG, X_Ö="ö")
+    for octets in posts.values():
+        parsing.post(octets, hanna.address)
+    parsing.wait(lambda: len(of_hanna(parsing)) >= len(posts), "all that hanna has signed")
+    assert of_hanna(parsing) == {f"of hanna: {name}" for name in posts}
+
+
+def of_hanna(server: MailmanServer) -> set[str]:
+    return {found[0] for one in server.mailbox(READER) if (found := re.findall("of hanna: .*", str(one["Subject"])))}
+
+
+@pytest.mark.parametrize("program", ["gpg", "sq"])
+def test_what_came_is_what_is_asked_about(
+    server: MailmanServer, program: str, require: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Octets that no parser keeps, signed by real programs, when the LMTP runner does."""
+    address = f"{program}@example.org"
+    gpg = GnuPG(require("gpg"), tmp_path / "gpg")
+    try:
+        made = gpg.new(address) if program == "gpg" else Sequoia(require("sq"), tmp_path).new(address)
+        server.join(address)
+        (tmp_path / "key").write_bytes(made.public)
+        vouched = ["--key", str(tmp_path / "key"), "--vouch", made.fingerprint]
+        server.trustgraph("list", "subscribe", LIST, address, *vouched)
+        signer = made.signing_at(int(time.time()))
+        for name, entity in odd_parts().items():
+            server.post(pgp_mime(signer, entity=entity, Subject=f"{program}: {name}"), address)
+        for name in odd_parts():
+            wait_for_post(server, f"{program}: {name}")
+    finally:
+        gpg.stop()
+
+
+def test_patience_ends_with_a_moderator_and_never_in_a_post(parsing: MailmanServer) -> None:
+    ida = member(parsing, "ida")
+    parsing.wait(lambda: not parsing.queued("trustgraph"), "ida in the stash")
+    settings = parsing.home / "trustgraph.toml"
+    away = settings.rename(settings.with_suffix(".away"))
+    try:
+        parsing.post(pgp_mime(now(ida), Subject="nobody there"), ida.address)
+        parsing.wait(parsing.held, "a held post")
+    finally:
+        away.rename(settings)
+    (held,) = parsing.held()
+    assert held["subject"] == "nobody there"
+    assert "could not be checked" in str(held["reason"])
+    assert delivered(parsing, "nobody there") == []
+    parsing.moderate(held, "discard")
+
+
+def test_behind_a_gate_its_field_is_what_counts(parsing: MailmanServer) -> None:
+    kurt = member(parsing, "kurt")
+    parsing.wait(lambda: not parsing.queued("trustgraph"), "kurt in the stash")
+    parsing.mailman("trustgraph", "--chain", "gated", LIST)
+    parsing.trustgraph("list", "set", LIST, "--deliver", f"lmtp://127.0.0.1:{parsing.lmtp_port}")
+    try:
+        claims = "lists.example; x-pgp-post=pass"
+        fields = {"Subject": "through the gate", "Authentication_Results": f'{claims} reason="accepted"'}
+        post = pgp_mime(now(kurt), **fields)
+        parsing.trustgraph("list", "pipe", "--sender", kurt.address, LIST, stdin=post)
+        got = wait_for_post(parsing, "through the gate")
+        assert kurt.fingerprint in got["Authentication-Results"]
+        results = str(got["Authentication-Results"])
+        past = [None, claims, f"other.example; {results.partition(';')[2]}", "lists.example; x-pgp-header=pass"]
+        for value in past:
+            field = {} if value is None else {"Authentication_Results": value}
+            parsing.post(pgp_mime(now(kurt), Subject="past the gate", **field), kurt.address)
+        twice = f"Authentication-Results: {results}\r\n".encode() * 2
+        parsing.post(twice + unsigned(kurt.address, Subject="past the gate"), kurt.address)
+        parsing.wait(lambda: len(parsing.held()) == len(past) + 1, "held posts")
+        assert delivered(parsing, "past the gate") == []
+        assert all("did not come through the gate" in str(one["reason"]) for one in parsing.held())
+    finally:
+        for one in parsing.held():
+            parsing.moderate(one, "discard")
+        parsing.mailman("trustgraph", "--chain", "posting", LIST)
+
+
+def test_the_plugin_needs_nothing_but_mailman() -> None:
+    """Its Python knows none of what trustgraph itself is made of."""
+    names = ["asking", "calling", "lmtp", "octets", "plugin", "results", "waiting"]
+    names += ["chains.trustgraph", "commands.key", "commands.trustgraph", "rules.trustgraph"]
+    code = "import importlib, sys\n" + "".join(
+        f"importlib.import_module('trustgraph.mailman.{one}')\n" for one in names
+    )
+    code += "print(sorted(one for one in sys.modules if one.startswith('trustgraph')))"
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [str(BIN / "python"), "-c", code], capture_output=True, text=True, env={"PYTHONPATH": root}, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    others = re.findall(r"'(trustgraph(?:\.[a-z_.]+)?)'", done.stdout)
+    assert all(one == "trustgraph" or one.startswith("trustgraph.mailman") for one in others), others
+
+
+def text_of(letter: EmailMessage) -> str:
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())

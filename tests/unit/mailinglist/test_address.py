@@ -156,6 +156,7 @@ def test_one_author(value: str | bytes) -> None:
         (['"bert\uff20example.net" <anna@example.org>'], "misleading-name"),
         (['"bert@\u200bexample.net" <anna@example.org>'], "misleading-name"),
         (['"bert @ example.net" <anna@example.org>'], "misleading-name"),
+        (['"bert@\u200b example.net" <anna@example.org>'], "misleading-name"),
         (['"anna@example.org bert@example.net" <anna@example.org>'], "misleading-name"),
     ],
 )

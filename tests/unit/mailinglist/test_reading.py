@@ -219,6 +219,14 @@ STRUCTURES: dict[str, tuple[Callable[[], bytes], str]] = {
         "malformed-mime",
     ),
     "part with no field in its header": (lambda: signed_by(entity=b"no field\r\n\r\ntext\r\n"), "malformed-mime"),
+    "part with a blank before a colon": (
+        lambda: signed_by(entity=b"Content-Type : text/plain\r\nContent-Type: text/html\r\n\r\nx\r\n"),
+        "malformed-mime",
+    ),
+    "part with a white line in its header": (
+        lambda: signed_by(entity=b"Content-Type: text/plain\r\n \r\n\r\nx\r\n"),
+        "malformed-mime",
+    ),
     "part like a mailbox": (lambda: signed_by(entity=b"From anna\r\n" + part("a\n")), "malformed-mime"),
     "part with a folded first line": (lambda: signed_by(entity=b" x: y\r\n" + part("a\n")), "malformed-mime"),
     "header that is a text": (lambda: signed_by(entity=b"To do: nothing\r\n\r\nSwifts.\r\n"), "malformed-mime"),
@@ -281,6 +289,26 @@ STRUCTURES: dict[str, tuple[Callable[[], bytes], str]] = {
     "unsigned and cut wrongly": (
         lambda: message(usual_fields(ANNA.address), multipart(part("a\n"))).removesuffix(b"--\r\n"),
         "malformed-mime",
+    ),
+    "unsigned and closed twice": (
+        lambda: message(usual_fields(ANNA.address), multipart(part("a\n"), boundary="b")) + EXTRA + b"--b--\r\n",
+        "malformed-mime",
+    ),
+    "unsigned, its boundary said in two ways": (
+        lambda: changed(
+            message(usual_fields(ANNA.address), multipart(part("a\n"), boundary="b")),
+            b'boundary="b"',
+            b"boundary=\"b\"; boundary*=''c",
+        ),
+        "malformed-mime",
+    ),
+    "signed in a part by a signature of another type": (
+        lambda: changed(
+            message(usual_fields(ANNA.address), multipart(signed_entity(part("a\n"), ANNA))),
+            b"application/pgp-signature; name",
+            b"text/plain; name",
+        ),
+        "partly-signed",
     ),
     "unsigned and of an unknown encoding": (lambda: changed(PLAIN, b"7bit", b"8bits"), "malformed-mime"),
     "attachment that is base64 of a kind": (
@@ -443,6 +471,7 @@ GOOD_BLOCK = clear_signed(b"Swifts.\n", ANNA.packet(b"Swifts.", 1))
         (b"Hash: SHA256\n\n", b"Hash: SHA256\n \n", "malformed-clear-text"),
         (b"Hash: SHA256\n\n", b"Hash: SHA256\n", "malformed-clear-text"),
         (b"MESSAGE-----\n", b"MESSAGE----- \n", "malformed-clear-text"),
+        (b"Swifts.\n", b"", "inline"),
         (b"Swifts.", b"-Swifts.", "malformed-clear-text"),
         (b"Swifts.", b"-----", "malformed-clear-text"),
         (b"Swifts.", b"-\xc2\xa0Swifts.", "malformed-clear-text"),
@@ -492,6 +521,7 @@ BOTH = Binding(author="anna@example.org", recipients=frozenset({LIST}), subject=
         (HEADER, BOTH),
         (header(ANNA, List_Id="<birds.lists.example>"), replace(BOTH, list_id="birds.lists.example")),
         (b"List-Id: <late.lists.example>\r\n" + HEADER, BOTH),
+        (b"List-Id: <late.lists.example>\r\n" + header(ANNA, List_Id="<birds.lists.example>"), BOTH),
     ],
 )
 def test_what_a_signature_covers_of_the_header(octets: bytes, binding: Binding) -> None:
