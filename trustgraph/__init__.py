@@ -8,7 +8,10 @@ The pipeline, in order:
 4. :mod:`trustgraph.reports` shows people what follows from it,
 5. :mod:`trustgraph.verifier` decides on each message at accept time: :mod:`trustgraph.headersig` checks its signature,
    :mod:`trustgraph.keyserver` finds the key, :mod:`trustgraph.policy` has the rules, :mod:`trustgraph.milter` speaks to
-   the MTA.
+   the MTA,
+6. :mod:`trustgraph.endorsement` says which hosts have earned our own endorsement,
+7. :mod:`trustgraph.mailinglist` compares posts to mailing lists with the keys of their subscribers;
+   :mod:`trustgraph.mailman` is a plugin for GNU Mailman.
 
 :mod:`trustgraph.model` has the words, :mod:`trustgraph.errors` the exceptions, :mod:`trustgraph.settings` the
 configuration. :mod:`trustgraph.lab` makes whole mail worlds with a known truth.
