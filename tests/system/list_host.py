@@ -76,6 +76,7 @@ _SERVICES = """\
 gated unix n - n - 0 cleanup
     -o virtual_alias_maps=inline:{{{list}=birds-members@lists.example}}
 {address}:{inner} inet n - n - - smtpd
+    -o smtpd_milters={signer}
 list unix - n n - 4 pipe
     user=nobody null_sender= flags=q
     argv={trustgraph} list pipe --sender ${{sender}} --delivery ${{queue_id}} ${{recipient}}
@@ -91,7 +92,11 @@ hostname = "lists.example"
 url = "sqlite:///{home}/site/trustgraph.db"
 [lists]
 sendmail = "{home}/sendmail"
+[hostkey]
+path = "{home}/hostkey.pgp"
 [milter]
+listen = "unix:{home}/sign.sock"
+mode = "sign"
 state = "{home}/site"
 socket_mode = "666"
 """
@@ -126,10 +131,13 @@ class ListHost:
     port: int = 0
     gated_port: int = 0
     inner_port: int = 0
-    _milter: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _milters: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
-    def prepare(self, *options: str) -> None:
-        """Directories, configuration, the list with ``options`` of `list create`."""
+    def prepare(self, *options: str, signing: bool = False) -> None:
+        """Directories, configuration, the list with ``options`` of `list create`.
+
+        With ``signing`` accepted posts pass `trustgraph milter` of the host on their way out, as all its mail does.
+        """
         for name in ("config", "queue", "data", "mail", "site"):
             (self.home / name).mkdir(parents=True)
         shutil.chown(self.home / "data", "postfix")
@@ -140,6 +148,7 @@ class ListHost:
         self.port, self.gated_port, self.inner_port = (free_port(ADDRESS) for _ in range(3))
         values = {"home": self.home, "list": LIST, "keys": KEYS, "address": ADDRESS, "inner": self.inner_port}
         values["mailboxes"] = " ".join(f"{{ {one} = {one}/ }}" for one in MAILBOXES)
+        values |= {"signer": f"unix:{self.home}/sign.sock" if signing else ""}
         values |= {"gated": self.gated_port, "trustgraph": " ".join(self._command())}
         config = self.home / "config"
         (config / "main.cf").write_text(_MAIN_CF.format(**values))
@@ -162,18 +171,27 @@ class ListHost:
 
     def start_milter(self) -> None:
         """Start `trustgraph list milter`."""
+        self._start_milter("list", "milter", "--listen", f"unix:{self.home}/lists.sock")
+
+    def start_signing(self) -> None:
+        """Make the host key, and start `trustgraph milter`."""
+        self.trustgraph("key", "new")
+        self._start_milter("milter")
+
+    def _start_milter(self, *arguments: str) -> None:
+        served = len(self.events("milter_serving"))
         with (self.home / "milter.log").open("ab") as log:
-            command = [*self._command(), "list", "milter", "--listen", f"unix:{self.home}/lists.sock"]
-            self._milter = subprocess.Popen(command, stderr=log, start_new_session=True)
-        wait_for(lambda: self.events("milter_serving"), "the milter for lists")
+            command = [*self._command(), *arguments]
+            self._milters.append(subprocess.Popen(command, stderr=log, start_new_session=True))
+        wait_for(lambda: len(self.events("milter_serving")) > served, " ".join(arguments))
 
     def stop(self) -> None:
-        """Stop both."""
+        """Stop all of it."""
         if (self.home / "queue/pid/master.pid").exists():
             subprocess.run([self.postfix, "-c", self.home / "config", "stop"], check=False, capture_output=True)
-        if self._milter and self._milter.poll() is None:
-            self._milter.send_signal(signal.SIGTERM)
-            self._milter.wait(DEADLINE)
+        for milter in self._milters:
+            milter.send_signal(signal.SIGTERM)
+            milter.wait(DEADLINE)
 
     def trustgraph(self, *arguments: str, code: int = 0, stdin: bytes = b"") -> str:
         """Run one command as the list's owner; the database stays the mail system's."""

@@ -46,6 +46,19 @@ def host(require: Callable[[str], str], tmp_path: Path) -> Iterator[ListHost]:
         made.stop()
 
 
+@pytest.fixture
+def signing_host(require: Callable[[str], str], tmp_path: Path) -> Iterator[ListHost]:
+    made = ListHost(tmp_path / "host", require("postfix"))
+    try:
+        made.prepare(signing=True)
+        made.subscribe(*MEMBERS)
+        made.start_signing()
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
 def now(key: PostKey) -> PostKey:
     """Signs with the clock of this machine, as people's programs do."""
     return key.signing(at=int(time.time()))
@@ -173,6 +186,16 @@ def test_a_post_that_cannot_be_judged_waits(host: ListHost) -> None:
     away.rename(database)
     host.flush()
     host.wait_for_mail("boris@example.net", 1)
+
+
+def test_afterwards_the_host_signs_like_any_host(signing_host: ListHost) -> None:
+    host = signing_host
+    with_key(host, ANNA)
+    host.post(header(now(ANNA), "Signed by Anna, then by the host.\n"), ANNA.address)
+    got = host.wait_for_mail("boris@example.net", 1)[0]
+    signatures = [str(one) for one in got.get_all("PGP-Header-Signature", [])]
+    assert [re.findall(r"d=([^;]+);", one) for one in signatures] == [["lists.example"], ["laptop.example.org"]]
+    assert "x-pgp-post=pass" in got["Authentication-Results"]
 
 
 def waited_for(host: ListHost, text: str) -> str:
