@@ -14,7 +14,7 @@ from trustgraph.services.units import hidden_places, settings_file_in_use, units
 from trustgraph.settings import Database, Settings
 
 PROGRAM, FILE = Path("/opt/trustgraph/bin/trustgraph"), Path("/etc/mail/trust.toml")
-SERVICES = ["trustgraph-endorse", "trustgraph-milter", "trustgraph-recompute", "trustgraph-score"]
+SERVICES = ["trustgraph-endorse", "trustgraph-lists", "trustgraph-milter", "trustgraph-recompute", "trustgraph-score"]
 SYSTEM = Settings(database=Database(url="sqlite:////var/lib/trustgraph/trustgraph.db"))
 HARDENING = (
     "NoNewPrivileges=yes",
@@ -57,7 +57,16 @@ def test_a_service_for_each_work_and_timers_for_two() -> None:
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    list(zip(SERVICES, ["endorse --no-dry-run --publish", "milter", "recompute", "recompute --once"], strict=True)),
+    list(
+        zip(
+            SERVICES,
+            [
+                *("endorse --no-dry-run --publish", "list milter --listen unix:/run/trustgraph-lists/milter.sock"),
+                *("milter", "recompute", "recompute --once"),
+            ],
+            strict=True,
+        )
+    ),
 )
 def test_each_service_runs_this_program_with_these_settings(name: str, command: str) -> None:
     text = units(PROGRAM, FILE, SYSTEM)[f"{name}.service"]
