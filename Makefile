@@ -30,9 +30,10 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
 
-# Debian packages that the system tests need; installed when run as root or with sudo, named otherwise.
+# Debian packages that the system tests need, installed when run as root or with sudo, named otherwise; and Mailman.
 packages:
 	@tests/install-packages $(VENV)/exim $(VENV)/opensmtpd $(VENV)/sequoia-wot
+	@tests/make-mailman $(PYTHON) $(VENV)/mailman
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	@tests/make-venv $(PYTHON) $(VENV)

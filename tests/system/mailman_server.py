@@ -10,6 +10,7 @@ import email
 import email.policy
 import json
 import os
+import re
 import shutil
 import signal
 import smtplib
@@ -62,7 +63,8 @@ configuration: {home}/plugin.cfg
 class: trustgraph.mailman.waiting.WaitingRunner
 sleep_time: 1s
 [runner.lmtp]
-class: {lmtp_class}
+class: trustgraph.mailman.lmtp.KeepingLMTPRunner
+{hurry}
 [archiver.prototype]
 enable: no
 [runner.archive]
@@ -92,13 +94,15 @@ hostname = "lists.example"
 url = "sqlite:///{home}/trustgraph.db"
 [lists]
 sendmail = "{home}/sendmail"
+retry = "0s"  # what Mailman brings once more, it has to say so
 """
 
 _SENDMAIL = """\
 #!{python}
 import smtplib, sys
+letter = b"\\r\\n".join(sys.stdin.buffer.read().splitlines())
 with smtplib.SMTP("{address}", {sink}) as session:
-    session.sendmail(sys.argv[sys.argv.index("-f") + 1], sys.argv[sys.argv.index("--") + 1:], sys.stdin.buffer.read())
+    session.sendmail(sys.argv[sys.argv.index("-f") + 1], sys.argv[sys.argv.index("--") + 1:], letter)
 """
 
 #: What the plugin runs: the command, whose answer comes late while there is a file ``shut``.
@@ -113,16 +117,15 @@ fi
 exit $code
 """
 
-KEEPING, MAILMANS = "trustgraph.mailman.lmtp.KeepingLMTPRunner", "mailman.runners.lmtp.LMTPRunner"
+#: Runners that look for work more often than once a second.
+_IN_A_HURRY = ("command", "in", "out", "pipeline", "virgin")
 
 
 @dataclass
 class MailmanServer:
-    """See above. ``lmtp_class`` is the LMTP runner's class, ``patience`` the plugin's setting."""
+    """See above."""
 
     home: Path
-    lmtp_class: str = KEEPING
-    patience: str = "1h"
     lmtp_port: int = 0
     _rest_port: int = 0
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
@@ -133,7 +136,8 @@ class MailmanServer:
         sink_port, self.lmtp_port, self._rest_port = (free_port(ADDRESS) for _ in range(3))
         values = {"home": self.home, "address": ADDRESS, "sink": sink_port, "lmtp": self.lmtp_port}
         values |= {"rest": self._rest_port, "password": _PASSWORD, "python": sys.executable}
-        values |= {"command": " ".join(self._command()), "patience": self.patience, "lmtp_class": self.lmtp_class}
+        values |= {"command": " ".join(self._command()), "patience": "1h"}
+        values["hurry"] = "\n".join(f"[runner.{name}]\nsleep_time: 0.1s" for name in _IN_A_HURRY)
         texts = {"mailman.cfg": _CONFIG, "plugin.cfg": _PLUGIN, "trustgraph.toml": _TRUSTGRAPH}
         for name, text in (texts | {"sendmail": _SENDMAIL, "ask": _ASK}).items():
             (self.home / name).write_text(text.format(**values))
@@ -150,7 +154,15 @@ class MailmanServer:
         self.rest("lists", {"fqdn_listname": LIST})
         quiet = {"send_welcome_message": "False", "send_goodbye_message": "False", "admin_immed_notify": "True"}
         self.rest(f"lists/{LIST}/config", quiet, method="PATCH")
-        self.rest("members", {"list_id": LIST.replace("@", "."), "subscriber": OWNER, "role": "owner"})
+        self.join(OWNER, "owner")
+
+    def be_patient_for(self, patience: str) -> None:
+        """Change the plugin's setting, and have the runner for posts started anew."""
+        path = self.home / "plugin.cfg"
+        path.write_text(re.sub("patience = .*", f"patience = {patience}", path.read_text()))
+        old = self.runner("in")
+        os.kill(old, signal.SIGUSR1)
+        self.wait(lambda: self.runners("in") - {old}, "another runner for posts")
 
     def stop(self) -> None:
         """End what was started, Mailman first; its master ends its runners."""
@@ -169,7 +181,7 @@ class MailmanServer:
             command, capture_output=True, text=True, timeout=DEADLINE, check=False, env=_environment(), cwd=self.home
         )
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
-        return done.stdout
+        return done.stdout + done.stderr
 
     def trustgraph(self, *arguments: str, code: int = 0, stdin: bytes = b"") -> str:
         """Run our command as the list's owner."""
@@ -179,8 +191,8 @@ class MailmanServer:
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return done.stdout.decode()
 
-    def keys(self) -> list[dict[str, Any]]:
-        """What is in the stash."""
+    def stash(self) -> list[dict[str, Any]]:
+        """The keys in the stash."""
         return [json.loads(line) for line in self.trustgraph("list", "keys", LIST, "--json").splitlines()]
 
     def rest(self, path: str, data: Mapping[str, str] | None = None, method: str = "") -> Any:
@@ -191,10 +203,10 @@ class MailmanServer:
         assert reply.is_success, (method, path, reply.status_code, reply.text)
         return reply.json() if reply.content else None
 
-    def join(self, address: str) -> None:
+    def join(self, address: str, role: str = "member") -> None:
         """Have Mailman subscribe somebody, as Postorius does for a moderator."""
-        agreed = {"pre_verified": "true", "pre_confirmed": "true", "pre_approved": "true"}
-        self.rest("members", {"list_id": LIST.replace("@", "."), "subscriber": address, **agreed})
+        agreed = {"pre_verified": "true", "pre_confirmed": "true", "pre_approved": "true"} if role == "member" else {}
+        self.rest("members", {"list_id": LIST.replace("@", "."), "subscriber": address, "role": role, **agreed})
 
     def leave(self, address: str) -> None:
         """Have Mailman unsubscribe somebody."""
@@ -258,17 +270,25 @@ class MailmanServer:
 
     def runner(self, name: str) -> int:
         """The process of one of Mailman's runners."""
+        self.wait(lambda: self.runners(name), f"runner {name}")
+        (found,) = self.runners(name)
+        return found
+
+    def runners(self, name: str) -> set[int]:
+        """Its processes: none while it is started anew."""
         wanted = {f"--runner={name}:0:1".encode(), str(self.home / "mailman.cfg").encode()}
+        found = set()
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):
                 if wanted <= set(entry.read_bytes().split(b"\0")):
-                    return int(entry.parent.name)
-        raise AssertionError(f"no runner {name}")
+                    found.add(int(entry.parent.name))
+        return found
 
     def logs(self) -> str:
         """The end of each of Mailman's logs."""
-        paths = [*sorted((self.home / "var/logs").glob("*.log")), self.home / "master.log"]
-        return "\n".join(f"== {path.name}\n{path.read_text()[-6000:]}" for path in paths if path.exists())
+        found = (one for one in (self.home / "var/logs").glob("*.log") if one.name != "smtp.log")
+        paths = [*sorted(found), self.home / "master.log"]
+        return "\n".join(f"== {path.name}\n{path.read_text()[-3000:]}" for path in paths if path.exists())
 
     def log(self, name: str) -> str:
         """One of them."""
@@ -294,7 +314,7 @@ class MailmanServer:
 
 
 def _environment() -> dict[str, str]:
-    """What Mailman hands on to its runners of this is only where to find our package."""
+    """Of this, Mailman hands on to its runners where to find our package, and little else."""
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
 
 

@@ -89,7 +89,7 @@ signed with a key that you have deposited, so that nobody posts in your name.
 The list keeps keys to itself: it shows them to nobody.
 
 Send your public key to {keys_address(list_)},
-attached or in the text;
+with the subject Key, attached or in the text;
 
   gpg --armor --export {stamp.to}
 
@@ -119,7 +119,8 @@ a day, signed with that key; most mail programs need no more than "reply" and
 
 {_indented(token)}
 
-and send to {keys_address(list_)} what one of these prints:
+and send to {keys_address(list_)},
+with the subject Key, what one of these prints:
 
   gpg --local-user {fingerprint} --clearsign FILE
   sq sign --cleartext-signature --signer-key KEY.pgp FILE
@@ -168,8 +169,8 @@ Nothing was changed by what you sent:
 {_indented(textwrap.fill(reason[:_MAX_REASON_CHARACTERS], 72, break_on_hyphens=False))}
 
 To deposit a key, send it to {keys_address(list_)},
-attached or in the text; `gpg --armor --export FINGERPRINT` prints it.
-The answer says how to go on.
+with the subject Key, attached or in the text;
+`gpg --armor --export FINGERPRINT` prints it. The answer says how to go on.
 """
     return _compose(list_, stamp, _about(list_, "nothing was changed"), text)
 
@@ -186,7 +187,8 @@ more, {what}:
 
   {fingerprint}
 
-To post again, send another key to {keys_address(list_)}.
+To post again, send another key to {keys_address(list_)},
+with the subject Key.
 If it was not you who did this, write to the list's owner at once:
 {_owners(list_)}.
 """
@@ -210,8 +212,9 @@ Either prolong the key,
   gpg --quick-set-expire {fingerprint} 1y '*'
   gpg --armor --export {fingerprint}
 
-and send what the last line prints to {keys_address(list_)};
-or send another key there, which takes over from this one.
+and send what the last line prints to {keys_address(list_)},
+with the subject Key; or send another key there, which takes over from this
+one.
 """
     subject = _about(list_, "it has expired" if over else "it expires soon")
     return _compose(list_, stamp, subject, text, automatic="auto-generated")

@@ -134,8 +134,8 @@ At most {letters_a_day} such letters come a day; `trustgraph list held` shows al
 def _remedy(list_: MailingList, reason: str) -> str:
     flaw = REASONS.get(reason)
     deposit = f"""To deposit a key, send it to {keys_address(list_)},
-attached or in the text; `gpg --armor --export FINGERPRINT` prints it. The
-answer says how to go on."""
+with the subject Key, attached or in the text;
+`gpg --armor --export FINGERPRINT` prints it. The answer says how to go on."""
     if flaw is Flaw.UNSIGNED:
         return f"Sign your posts with a key that is deposited here.\n\n{deposit}"
     if reason in ("replayed", "replayed-from-another-list", "for-another-list", "not-bound-to-the-list"):

@@ -10,6 +10,14 @@ any version of Mailman's own dependencies (``pip install --no-deps``).
     component_package: trustgraph.mailman
     configuration: /etc/mailman3/trustgraph.cfg
 
-A list takes part by its posting chain: ``trustgraph-posting-chain`` asks the command about every post before any other
-rule does; ``trustgraph-gated-chain`` trusts a gate in front of Mailman (pipe or milter) and its field on the post.
+    [runner.trustgraph]
+    class: trustgraph.mailman.waiting.WaitingRunner
+    sleep_time: 1m
+
+    [runner.lmtp]
+    class: trustgraph.mailman.lmtp.KeepingLMTPRunner
+
+A list takes part by its posting chain, which `mailman trustgraph LIST` sets: ``trustgraph-posting-chain`` asks the
+command about every post before any other rule does; ``trustgraph-gated-chain`` trusts a gate in front of Mailman (pipe
+or milter) and its field on the post.
 """

@@ -1,43 +1,55 @@
-"""A message as octets, out of Mailman's parsed form, as near to how it came as the parser has kept it.
+"""A message as octets: as it came if the LMTP runner kept that (:mod:`.lmtp`), else out of Mailman's parsed form.
 
 The standard library's generator folds header lines anew. Here every field of the message and of its parts is written
-as it was read; what the parser itself has dropped (white space behind the colon, CRLF) no signature that counts
-depends on, except for a part's field without, or with more than, one space there. Such a post is refused, never let in.
+as the parser has kept it. What the parser itself drops is lost, and a signature over it with it: white space behind a
+colon other than one space and behind a boundary, and whether a line end follows a nested multipart. Such a post is
+refused, never let in.
 """
 
 from __future__ import annotations
 
 import io
+import re
+from email._policybase import Compat32
 from email.generator import BytesGenerator
 from email.message import Message
-from email.policy import compat32
 
-#: What Mailman's LMTP server adds itself before any rule sees the message.
-_OF_MAILMAN = frozenset({"message-id-hash", "x-message-id-hash", "x-mailfrom"})
+#: Where the LMTP runner puts what came, in a message's own dictionary, so that it stays with it in Mailman's queues.
+_KEPT = "trustgraph_octets"
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-class _AsRead(BytesGenerator):
-    """Writes header lines as the parser has kept them, folds and 8-bit octets included."""
+class _AsRead(Compat32):
+    """Writes fields as the parser has kept them, folds and 8-bit octets included."""
 
-    def _write_headers(self, msg: Message) -> None:
-        for name, value in msg.raw_items():
-            lines = str(value).splitlines() or [""]
-            self.write(f"{name}: {lines[0]}{self._NL}" + "".join(f"{line}{self._NL}" for line in lines[1:]))
-        self.write(self._NL)
+    def fold_binary(self, name: str, value: object) -> bytes:
+        """See Policy. What programs have put there since, as objects that encode themselves, is folded by these."""
+        if not isinstance(value, str):
+            return super().fold_binary(name, value)  # type: ignore[arg-type]
+        gap = "" if value[:1] in ("\r", "\n") else " "
+        lines = _LINE_END.split(f"{name}:{gap}{value}")
+        return (self.linesep.join(lines) + self.linesep).encode("ascii", "surrogateescape")
+
+
+_POLICY = _AsRead(linesep="\r\n", mangle_from_=False)
+
+
+def keep(msg: Message, octets: bytes) -> None:
+    """Have the message know the octets that it was read from."""
+    msg.__dict__[_KEPT] = octets
+
+
+def forget(msg: Message) -> None:
+    """Nobody will ask for them any more."""
+    msg.__dict__.pop(_KEPT, None)
 
 
 def octets_of(msg: Message) -> bytes:
-    """The message with CRLF line ends, without the fields that Mailman has added and the ``From `` line."""
+    """The message, without a ``From `` line. Raises what the generator raises for one that cannot be written down."""
+    kept = msg.__dict__.get(_KEPT)
+    if isinstance(kept, bytes):
+        return kept
     stream = io.BytesIO()
-    generator = _AsRead(stream, mangle_from_=False, maxheaderlen=0, policy=compat32)
-    stripped = _without(msg)
-    generator.flatten(stripped, unixfrom=False, linesep="\r\n")
+    BytesGenerator(stream, mangle_from_=False, policy=_POLICY).flatten(msg, unixfrom=False)
     return stream.getvalue()
-
-
-def _without(msg: Message) -> Message:
-    """A shallow copy: the message itself is not to be changed, and its parts are not."""
-    copy = Message(policy=compat32)
-    copy.__dict__.update(msg.__dict__)
-    copy._headers = [(n, v) for n, v in msg.raw_items() if n.lower() not in _OF_MAILMAN]  # type: ignore[attr-defined]
-    return copy

@@ -1,32 +1,21 @@
-"""What a gate in front of Mailman has written on a post: the topmost Authentication-Results of that name."""
+"""What a gate in front of Mailman has written on a post: its Authentication-Results field (RFC 8601)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-_RESULT = re.compile(r'x-pgp-post=(pass|none|fail) reason="([a-z-]{1,60})"')
+_METHOD = "x-pgp-post"
+_RESULT = re.compile(r'\s*x-pgp-post=(?:pass|none|fail) reason="[a-z-]{1,60}"(?:\s.*)?', re.DOTALL)
+_PADDING = re.compile(r'[\s"\\]+')
 
 
-def gate_says(values: Iterable[str], authserv_id: str) -> str:
-    """``accept``, ``tag``, or empty where the gate says nothing: the post did not come through it.
+def gate_lets_in(values: Iterable[str], authserv_id: str) -> bool:
+    """Whether the gate of this name says that it let the post in: in one field, as it writes it.
 
-    ``values`` are those of the message's Authentication-Results fields, from the top. The gate takes out forged ones,
-    so whatever is there in its name is its own (RFC 8601 section 5).
+    ``values`` are those of the message's Authentication-Results fields. The gate takes out forged ones, so two of them
+    show that the post did not come through it last. An empty name lets nothing in.
     """
-    if not authserv_id:
-        return ""
-    for value in values:
-        name, _, rest = value.replace("\r", "").replace("\n", "").partition(";")
-        if name.strip().lower() != authserv_id:
-            continue
-        found = _RESULT.fullmatch(rest.strip()[: _end(rest.strip())])
-        if found:
-            return "accept" if found[1] == "pass" else "tag"
-    return ""
-
-
-def _end(text: str) -> int:
-    """Where the result ends and its properties begin: behind the second quotation mark."""
-    first = text.find('"')
-    return text.find('"', first + 1) + 1 if first >= 0 else 0
+    claims = [value.partition(";") for value in values if _METHOD in _PADDING.sub("", value.lower())]
+    ours = [rest for name, _, rest in claims if name.strip().lower() == authserv_id]
+    return bool(authserv_id) and len(ours) == 1 and _RESULT.fullmatch(ours[0]) is not None

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from email.message import Message
 from typing import Any
 
-from mailman.app.moderator import hold_message
 from mailman.chains.base import Link, TerminalChainBase
 from mailman.config import config
-from mailman.interfaces.chain import HoldEvent, IChain, LinkAction
-from zope.event import notify
+from mailman.interfaces.chain import IChain, LinkAction
 from zope.interface import implementer
 
-from trustgraph.mailman.plugin import GATED_CHAIN, POSTING_CHAIN
+from trustgraph.mailman.calling import GATED_CHAIN, POSTING_CHAIN
+from trustgraph.mailman.octets import forget
 from trustgraph.mailman.rules.trustgraph import AUTHOR, AUTOMATIC, VERDICT, NotThroughGate, NotVerified
+from trustgraph.mailman.waiting import put_back
 
 __all__ = ["GatedChain", "PostingChain", "RefusalChain"]
 
@@ -31,8 +31,9 @@ class _Asking:
 
     def get_links(self, mlist: Any, msg: Message, msgdata: dict[str, Any]) -> Iterator[Any]:
         """See IChain."""
-        del mlist, msg, msgdata
+        del mlist, msgdata
         yield Link(self.rule, LinkAction.jump, _REFUSAL)
+        forget(msg)
         yield Link("truth", LinkAction.jump, "default-posting-chain")
 
 
@@ -55,28 +56,40 @@ class GatedChain(_Asking):
 
 
 class RefusalChain(TerminalChainBase):
-    """A refused post goes back to a member, and nowhere if its author is none: anybody can write that name.
+    """A refused post goes nowhere: the command has told its author, if he is a subscriber, and nobody else.
 
-    What is held, and what nobody could judge, waits for Mailman's moderators; of who is no member no notice is taken.
+    Mailman's own rejection would send the whole of what a forger wrote to whomever he names. What is to be held, and
+    what nobody could judge for too long, waits for Mailman's moderators.
     """
 
     name = _REFUSAL
     description = "What becomes of a post that trustgraph does not let in."
 
     def _process(self, mlist: Any, msg: Message, msgdata: dict[str, Any]) -> None:
-        author = msgdata.get(AUTHOR, "")
-        is_members = bool(author) and not msgdata.get(AUTOMATIC, True) and mlist.members.get_member(author) is not None
-        if msgdata.get(VERDICT) == "reject":
-            _finish("reject" if is_members else "discard", mlist, msg, msgdata)
-        elif is_members:
-            _finish("hold", mlist, msg, msgdata)
+        verdict = msgdata.get(VERDICT)
+        if verdict == "unknown" and put_back(msg, msgdata, "in"):
+            log.info("trustgraph: %s put off: %s", msg.get("message-id", "n/a"), msgdata["moderation_reasons"])
+            return
+        forget(msg)
+        if verdict == "reject":
+            _finish("discard", mlist, msg, msgdata)
         else:
-            reasons = "; ".join(msgdata.get("moderation_reasons", ["n/a"]))
-            hold_message(mlist, msg, msgdata, reasons)
-            log.info(
-                "HOLD: %s post held, message-id=%s: %s", mlist.fqdn_listname, msg.get("message-id", "n/a"), reasons
-            )
-            notify(HoldEvent(mlist, msg, msgdata, self))
+            _hold(mlist, msg, msgdata)
+
+
+def _hold(mlist: Any, msg: Message, msgdata: dict[str, Any]) -> None:
+    """Mailman's own way to hold a post; its notice goes to a member who is the author, and to no stranger.
+
+    The change is undone in the same transaction, so nobody else sees it.
+    """
+    author = msgdata.get(AUTHOR)
+    is_members = bool(author) and author == getattr(msg, "sender", "") and mlist.members.get_member(author) is not None
+    notices = mlist.respond_to_post_requests
+    mlist.respond_to_post_requests = bool(notices and is_members and not msgdata.get(AUTOMATIC, True))
+    try:
+        _finish("hold", mlist, msg, msgdata)
+    finally:
+        mlist.respond_to_post_requests = notices
 
 
 def _finish(name: str, mlist: Any, msg: Message, msgdata: dict[str, Any]) -> None:

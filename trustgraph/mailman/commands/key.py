@@ -1,18 +1,17 @@
-"""``key``, a command in the subject of a letter to LIST-request: deposit a key, or answer the letter that asks for proof."""
+"""``key``, a command by mail to LIST-request: deposit a key, or answer the letter that asks for proof."""
 
 from __future__ import annotations
 
 import logging
-import subprocess
 from email.message import Message
 from typing import Any
 
 from mailman.interfaces.command import ContinueProcessing, IEmailCommand
 from zope.interface import implementer
 
-from trustgraph.mailman.asking import ask
+from trustgraph.mailman.calling import ask_command, takes_part
 from trustgraph.mailman.octets import octets_of
-from trustgraph.mailman.plugin import CHAINS, configuration
+from trustgraph.mailman.waiting import put_back
 
 __all__ = ["Key"]
 
@@ -31,18 +30,19 @@ class Key:
     def process(
         self, mlist: Any, msg: Message, msgdata: dict[str, Any], arguments: list[str], results: Any
     ) -> ContinueProcessing:
-        """See IEmailCommand. Raises RuntimeError where the letter could not be handled: Mailman keeps it (shunts it)."""
+        """See IEmailCommand. Raises RuntimeError when patience ends: Mailman shunts the letter."""
         del arguments
-        if mlist.posting_chain not in CHAINS:
+        if not takes_part(mlist):
             print("This list takes no keys.", file=results)
             return ContinueProcessing.no
         results.send_response = False
-        sender = str(msgdata.get("envsender") or msg.get("x-mailfrom") or "")
-        try:
-            options = ["--sender", sender] if sender else []
-            code, _, said = ask(configuration(), ["list", "mail", mlist.posting_address, "-", *options], octets_of(msg))
-        except (OSError, subprocess.SubprocessError) as error:
-            raise RuntimeError(f"trustgraph: {error}") from None
-        if code:
-            raise RuntimeError(f"trustgraph: list mail {mlist.posting_address} ended with {code}: {said}")
+        sender = msg.get_unixfrom()
+        options = [] if sender is None else [f"--sender={sender}"]
+        done = ask_command(["list", "mail", *options, "--", mlist.posting_address, "-"], octets_of(msg))
+        if done.code == 0:
+            log.info("trustgraph: %s: a letter about a key was taken", mlist.posting_address)
+        elif not put_back(msg, msgdata, "command"):
+            raise RuntimeError(f"trustgraph: list mail {mlist.posting_address}: {done.said or done.code}")
+        else:
+            log.error("trustgraph: a letter to %s is put off: %s", mlist.request_address, done.said or done.code)
         return ContinueProcessing.no
