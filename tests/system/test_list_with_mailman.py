@@ -228,6 +228,14 @@ def test_a_runner_that_is_stopped_or_killed_loses_nothing_and_posts_nothing_twic
         wait_for_post(server, f"interrupted {number}")
         assert len(delivered(server, f"interrupted {number}")) == 1
         assert server.queued("shunt") == []
+    gerdas_next, before = make_key(gerda.address, "gerda's next"), len(server.mailbox(gerda.address))
+    with server.answers_kept_back() as answers:
+        server.post(deposit_letter(gerdas_next), gerda.address, REQUEST)
+        server.wait(answers, "a letter that was taken")
+        os.kill(server.runner("command"), signal.SIGUSR1)
+        server.wait(lambda: answers() >= 2, "the same letter once more")
+    assert gerdas_next.fingerprint in text_of(server.wait_for_mail(gerda.address, before + 1)[-1])
+    assert server.queued("shunt") == []
 
 
 def odd_parts() -> dict[str, bytes]:
