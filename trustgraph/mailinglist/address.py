@@ -38,6 +38,8 @@ _TOKEN = re.compile(
 )
 _Token = tuple[str, str]
 _BETWEEN_WORDS = re.compile(r"[\s<>\"'(),:;\[\]]+")
+#: IDNA 2003, which Python has, maps these to other letters, and so to somebody else's domain (RFC 5894 section 7.2).
+_MAPPED = "\N{LATIN SMALL LETTER SHARP S}\N{GREEK SMALL LETTER FINAL SIGMA}\u200c\u200d"
 _MARKS = frozenset({"Mn", "Mc"})
 _BESIDE = frozenset({"space", "comment"})
 
@@ -53,6 +55,8 @@ def canonical_address(text: str) -> str:
     local, at, domain = address.rpartition("@")
     if quoted := _QUOTED.fullmatch(local):
         local = _ESCAPED.sub(r"\1", quoted[1])
+    if any(one in domain for one in _MAPPED):
+        raise BadInput(f"{text[:80]!r}: write the domain in its ASCII form")
     if not at or len(address) > MAX_ADDRESS or not _is_local(local) or domain != domain.strip().rstrip("."):
         raise BadInput(f"{text[:80]!r} is not an address: expected one such as anna@example.org")
     return f"{unicodedata.normalize('NFC', local.lower())}@{parse_domain(domain)}"
@@ -178,7 +182,7 @@ def _another_address(name: str, address: str) -> str:
     """An address in a text that is not this one; empty if there is none. Looks through encodings and lookalikes."""
     if "@" not in name and "=?" not in name and name.isascii():
         return ""
-    shown = unicodedata.normalize("NFKC", decode_words(name))
+    shown = unicodedata.normalize("NFKC", decode_words(name)).replace("\N{IDEOGRAPHIC FULL STOP}", ".")
     shown = " ".join("".join(one for one in shown if unicodedata.category(one) != "Cf").split())
     for word in _BETWEEN_WORDS.split(shown.replace(" @", "@").replace("@ ", "@")):
         local, _, domain = word.partition("@")

@@ -20,7 +20,8 @@ _END = b"-----END PGP SIGNATURE-----"
 
 #: Header lines of the signature's armor are shown as a part of the message and not signed: only what programs write.
 _ARMOR_HEADERS = re.compile(
-    rb"(?:(?:Version: [A-Za-z.]{2,20}(?: [A-Za-z]{1,20})?(?: v?[0-9.]{1,16})?(?: \([A-Za-z0-9/ _-]{1,30}\))?"
+    rb"(?:(?:Version: (?:GnuPG|OpenPGP\.js|Mailvelope|FlowCrypt|PGPy|BCPG|Sequoia|Encryption Desktop|PGP)"
+    rb"(?:/MacGPG2)?(?: v?[0-9][0-9.]{0,15})?(?: \((?:GNU/Linux|MingW32|Darwin|OpenBSD|FreeBSD|Android)\))?"
     rb"|Charset: [A-Za-z0-9_-]{1,20}|Hash: %b"
     rb"|Comment: (?:GPGTools - https?://(?:www\.)?gpgtools\.org/?"
     rb"|Using GnuPG with [A-Za-z]{1,20} - https?://(?:www\.)?enigmail\.(?:net|mozdev\.org)/?"

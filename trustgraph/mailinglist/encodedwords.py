@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 
-_WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]*+)\?=")
+_WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?(.*?)\?=")
 _BETWEEN = re.compile(r"(\?=)\s+(=\?)")
 
 

@@ -22,7 +22,7 @@ from trustgraph.model import UnixSeconds, to_rfc3339
 _MAILBOX = re.compile(r"[^\s\x00-\x20\x7f\"(),:;<>@\[\\\]]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 #: RFC 5322 section 3.6.4, without what nobody's software makes.
-_MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,250}>")
+MESSAGE_ID = re.compile(r"<[\x21-\x3b\x3d\x3f-\x7e]{1,250}>")
 
 _MAX_SUBJECT_CHARACTERS = 120
 _MAX_TEXT_CHARACTERS = 64 * 1024
@@ -75,7 +75,7 @@ def compose(
     letter["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
     letter["Message-ID"] = message_id
     letter["Auto-Submitted"] = automatic
-    if _MESSAGE_ID.fullmatch(in_reply_to):
+    if MESSAGE_ID.fullmatch(in_reply_to):
         letter["In-Reply-To"] = letter["References"] = in_reply_to
     return letter
 

@@ -102,14 +102,18 @@ def _order(flaw: Flaw, rules: Rules) -> tuple[int, int]:
 
 
 def to_remember(
-    findings: Sequence[PostFinding], rules: Rules, now: UnixSeconds
+    findings: Sequence[PostFinding], rules: Rules, now: UnixSeconds, *, unverified: bool = False
 ) -> tuple[tuple[bytes, UnixSeconds], ...]:
-    """The digests of a post that is let in, each with the end of the time for which it must not come again."""
+    """The digests of a post that is let in, each with the end of the time for which it must not come again.
+
+    Only of signatures that hold: who spoils one bit of a signature must not use up the post that it is taken from. With
+    ``unverified`` of all of them, for a post that a moderator has read and let in.
+    """
     longer = 0 if rules.on_expired is Action.REJECT else REMEMBERED_SECONDS
     ends = {
         one.digest: UnixSeconds(max(one.signed_at or now, now) + rules.window_seconds + MAX_SKEW_SECONDS + longer)
         for one in findings
-        if len(one.digest) == _DIGEST_OCTETS
+        if (unverified or one.result is Result.PASS) and len(one.digest) == _DIGEST_OCTETS
     }
     return tuple(ends.items())
 

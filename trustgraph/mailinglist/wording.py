@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from trustgraph.mailinglist.letter import keys_address
+from trustgraph.mailinglist.letter import MESSAGE_ID, keys_address
 from trustgraph.mailinglist.model import Flaw, MailingList, Rules
 from trustgraph.mailinglist.reasons import REASONS
 from trustgraph.mailinglist.rules import action_on
@@ -87,7 +87,7 @@ def answer_text(
     Whoever forges an address must not have anything of his own delivered to it.
     """
     facts = [
-        ("Post", message_id[:250] or "without a Message-ID"),
+        ("Post", message_id if MESSAGE_ID.fullmatch(message_id) else "without a Message-ID that can be shown"),
         ("Reason", reason),
         ("Rule", rule_of(reason, list_.rules) or "none"),
         ("Signed by", seen_fingerprint or "no key that could be read"),

@@ -16,9 +16,8 @@ from typing import TypeAlias
 
 from trustgraph.errors import BadInput
 from trustgraph.headersig.message import split_message, with_network_line_ends
-from trustgraph.mailinglist.keystate import find_key
+from trustgraph.mailinglist.keystate import find_key, has_counted
 from trustgraph.mailinglist.model import (
-    KeyState,
     Kind,
     Post,
     PostDecision,
@@ -88,7 +87,7 @@ class PostGate:
 
         ``delivery`` is the mail system's name for this delivery: the same name with the same octets is a retry,
         however late. By default the octets and the client's address are the name, and a retry has to come within
-        ``lists.retry`` of the last. ``sender`` is the envelope's. Without ``record`` nothing is remembered or kept,
+        ``lists.retry`` of the first. ``sender`` is the envelope's. Without ``record`` nothing is remembered or kept,
         without ``keep`` what is held is somebody else's to keep. Never raises: what cannot be judged is a ``tempfail``.
         """
         try:
@@ -215,7 +214,7 @@ def _needs_header(post: Post) -> bool:
 def has_proved(subscriber: Subscriber | None, fingerprint: str) -> bool:
     """Whether the key is his and somebody knows that it is: he has signed with it, or a moderator has vouched."""
     key = find_key(subscriber.keys, fingerprint) if subscriber else None
-    return key is not None and key.state is not KeyState.PENDING
+    return key is not None and has_counted(key)
 
 
 def _held_post(decision: PostDecision, post: Post, size: int, sender: str, now: UnixSeconds) -> HeldPost:

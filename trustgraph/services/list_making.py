@@ -10,6 +10,7 @@ from typing import Any
 
 from trustgraph.errors import BadInput, UsageError
 from trustgraph.mailinglist.address import canonical_address
+from trustgraph.mailinglist.letter import keys_address
 from trustgraph.mailinglist.model import Action, MailingList, Rules
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.box import new_sealed_key
@@ -57,6 +58,7 @@ def new_list(
         moderators=tuple(dict.fromkeys(map(canonical_address, moderators))),
         created_at=now,
     )
+    _check_addresses(made)
     if encrypt or key_file:
         made = _encrypted(settings, made, key_file or _key_path(settings, canonical), now)
     return create_list(store, made)
@@ -74,7 +76,7 @@ def change(
     """Change a list's settings; None leaves one as it is. Raises :class:`BadInput` as above, and if there is none."""
 
     def changed(known: MailingList) -> MailingList:
-        return replace(
+        new = replace(
             known,
             list_id=known.list_id if list_id is None else parse_list_id(list_id),
             rules=with_rules(known.rules, rules),
@@ -83,8 +85,18 @@ def change(
             if moderators is None
             else tuple(dict.fromkeys(map(canonical_address, moderators))),
         )
+        _check_addresses(new)
+        return new
 
     return change_list(store, canonical_address(address), changed)
+
+
+def _check_addresses(list_: MailingList) -> None:
+    """Letters to the list itself would come back as posts. Raises :class:`BadInput`."""
+    if list_.rules.keys_to == list_.address:
+        raise BadInput(f"rule keys_to: {list_.address} is the list itself: expected another address")
+    if own := {list_.address, keys_address(list_)} & set(list_.moderators):
+        raise BadInput(f"--moderator {', '.join(sorted(own))}: expected a person's address, not one of the list")
 
 
 def named_lists(store: Store, addresses: Sequence[str]) -> list[MailingList]:

@@ -75,7 +75,7 @@ def approve(stash: Stash, name: str, now: UnixSeconds, *, add_key: bytes | bool 
     held_post, octets = read_held(stash.keep, name)
     post = _read(octets)
     fingerprint = _add_key(stash, post, octets, add_key, now) if add_key is not False else ""
-    digests = to_remember(PostGate(stash).findings_of(octets, post, now), stash.list.rules, now)
+    digests = to_remember(PostGate(stash).findings_of(octets, post, now), stash.list.rules, now, unverified=True)
     delivery = sha256(b"approved " + name.encode()).digest()[:16]
     remember(stash.store, stash.list.number, digests, delivery, now, lambda _seen: True)
     sender = held_post.sender or held_post.author

@@ -31,13 +31,15 @@ def pass_on(target: str, octets: bytes, sender: str, recipient: str) -> None:
     line, whose words {sender} and {recipient} are filled in.
 
     ``smtp://host:port/address`` is for another recipient: the one that expands the list, behind the gate. ``sender`` is
-    the envelope's, empty for the null return path. Raises :class:`ServiceUnavailable` when it should be tried again,
-    :class:`Undeliverable` when not, :class:`BadInput` for an address that could mean something else, and
-    :class:`ConfigurationError` for a target that is none.
+    the envelope's; one that is empty, or could mean something else, becomes the null return path. Raises
+    :class:`ServiceUnavailable` when it should be tried again, :class:`Undeliverable` when not, :class:`BadInput` for a
+    recipient that could mean something else, and :class:`ConfigurationError` for a target that is none.
     """
-    reverse_path = "" if sender in ("", "<>") else _checked(sender)
+    reverse_path = sender if _ADDRESS.fullmatch(sender) else ""
     forward_path = _checked(recipient)
     url = urlsplit(target) if target.startswith(("lmtp://", "smtp://")) else None
+    if url is None and reverse_path.startswith("-"):
+        reverse_path = ""
     if url is not None:
         _over_smtp(target, url, with_network_line_ends(octets), reverse_path, forward_path)
     else:

@@ -71,7 +71,7 @@ def _tokens(stash: Stash, content: SignedContent) -> tuple[Token, ...]:
     found = read_tokens(signed_text(content))
     tokens = tuple(token for token in found if token.list_address == stash.list.address)
     if not tokens:
-        other = f" (those for {found[0].list_address} are)" if found else ""
+        other = " (those for another list are)" if found else ""
         raise BadInput(f"the letter's lines for {stash.list.address} are not in what is signed{other}: quote them all")
     return tokens
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from trustgraph.mailinglist.model import Seen
 from trustgraph.model import UnixSeconds
 from trustgraph.store import schema
-from trustgraph.store.bulk import insert_many, update_on_conflict
+from trustgraph.store.bulk import insert_many
 from trustgraph.store.engine import Store
 
 _SEEN = schema.list_seen
@@ -23,8 +23,6 @@ _WHERE = sa.select(_C.digest, _C.list_id, _C.delivery, _C.seen_at).where(
     _C.digest.in_(sa.bindparam("digests", expanding=True))
 )
 _OVER = sa.select(_C.digest, _C.list_id).where(_C.until < sa.bindparam("now")).limit(_FORGOTTEN_AT_ONCE)
-#: A retry: the next one may take as long again.
-_AGAIN = update_on_conflict(_SEEN, {"seen_at": "excluded.seen_at"})
 _FORGET = sa.delete(_SEEN).where(sa.tuple_(_C.digest, _C.list_id).in_(_OVER))
 
 
@@ -56,7 +54,7 @@ def remember(
             return False
         rows = [(digest, list_number, delivery, int(now), int(until)) for digest, until in digests]
         columns = ("digest", "list_id", "delivery", "seen_at", "until")
-        insert_many(connection, _SEEN, columns, rows, on_conflict=_AGAIN, distinct=True)
+        insert_many(connection, _SEEN, columns, rows, on_conflict="ON CONFLICT DO NOTHING")
         connection.execute(_FORGET, {"now": int(now)})
     return True
 

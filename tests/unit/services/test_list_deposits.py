@@ -199,7 +199,7 @@ def test_the_token_of_another_list_signed_for_it(stash: Stash, tmp_path: Path) -
     subscribe(other, ANNA, NOW)
     waiting(stash)
     theirs = deposit(other, ANNA, HERS.public, NOW)
-    with pytest.raises(BadInput, match=r"those for bees@lists\.example are"):
+    with pytest.raises(BadInput, match=r"those for another list are"):
         confirm(stash, answer(theirs.token_text, HERS), NOW)
     other.store.close()
 

@@ -124,11 +124,16 @@ def test_nobody_there() -> None:
 
 @pytest.mark.parametrize("address", ["-oQ/tmp", "a b@example.org", "a@example.org\nRCPT TO:<b@example.org>", "<a@b.c>"])
 def test_addresses_that_could_mean_something_else(address: str) -> None:
-    for sender, recipient in ((address, "birds@lists.example"), ("anna@example.org", address)):
+    for target in ("/bin/true {sender} {recipient}", "lmtp://127.0.0.1:1"):
         with pytest.raises(BadInput):
-            pass_on("/bin/true {sender} {recipient}", POST, sender, recipient)
-        with pytest.raises(BadInput):
-            pass_on("lmtp://127.0.0.1:1", POST, sender, recipient)
+            pass_on(target, POST, "anna@example.org", address)
+
+
+@pytest.mark.parametrize("sender", ["-oQ/tmp", "a b@example.org", "a@example.org\nRCPT TO:<b@example.org>", "<>", ""])
+def test_a_sender_that_could_mean_something_else_becomes_the_null_one(tmp_path: Path, sender: str) -> None:
+    program = script(tmp_path, 'printf "%s|" "$@" > "$0.args"')
+    pass_on(f"{program} -f {{sender}} -- {{recipient}}", POST, sender, "birds@lists.example")
+    assert program.with_name("program.args").read_text() == "-f||--|birds@lists.example|"
 
 
 def test_a_program_gets_the_post_with_local_line_ends(tmp_path: Path) -> None:
