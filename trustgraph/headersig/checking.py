@@ -13,12 +13,10 @@ from hmac import compare_digest
 from typing import Protocol
 
 from trustgraph.errors import BadInput
-from trustgraph.headersig.canonical import relaxed_value
 from trustgraph.headersig.coverage import uncovered_names
 from trustgraph.headersig.field import HeaderSignature, canonical_path, parse_field
 from trustgraph.headersig.signing import MAX_LIFETIME_SECONDS, Envelope
-from trustgraph.headersig.tags import without_signature
-from trustgraph.headersig.text import Header
+from trustgraph.headersig.text import Header, signed_value
 from trustgraph.model import Result, UnixSeconds
 
 #: Signatures of one message that are looked at: the topmost, which are the newest.
@@ -153,4 +151,4 @@ def replay_key(presented: Presented) -> bytes:
     Made from what is signed, nonce and all, and not from the signature: a signature packet has an area that it does not
     cover, so one signature can be written in many ways.
     """
-    return sha256(relaxed_value(without_signature(presented.value))).digest()[:16]
+    return sha256(signed_value(presented.value)).digest()[:16]

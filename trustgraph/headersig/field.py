@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +29,8 @@ NONCE_BYTES = 8
 NULL_PATH = b"<>"
 
 _COLUMNS = 76
+#: Longer lists of names are read anew each time.
+_MAX_KEPT_BYTES = 1024
 _FINGERPRINT = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
 _SECONDS = re.compile(rb"[1-9][0-9]{0,11}")
 _NONCE = re.compile(rb"[0-9a-f]{16}")
@@ -134,6 +136,10 @@ def _domain(value: bytes) -> str:
 
 
 def _signed_names(value: bytes) -> tuple[bytes, ...]:
+    return _often_seen(value) if len(value) <= _MAX_KEPT_BYTES else _split_names(value)
+
+
+def _split_names(value: bytes) -> tuple[bytes, ...]:
     if not _NAMES.fullmatch(value):
         raise BadInput("tag h: expected field names with colons between them")
     names = tuple(_NAME.findall(value.lower()))
@@ -144,13 +150,18 @@ def _signed_names(value: bytes) -> tuple[bytes, ...]:
     return names
 
 
+#: The same software gives the messages of a host the same fields.
+_often_seen = lru_cache(maxsize=256)(_split_names)
+
+
 def _decoded(tags: dict[bytes, bytes], tag: bytes, limit: int) -> bytes:
     text = b"".join(_required(tags, tag).split())  # of white space, tag values have only what folds
     try:
-        octets = b64decode(text)
+        octets = binascii.a2b_base64(text)
     except binascii.Error:
         octets = b""
-    if not octets or len(octets) > limit or b64encode(octets) != text:  # one spelling, so no two fields say the same
+    # One spelling, so that no two fields say the same.
+    if not octets or len(octets) > limit or binascii.b2a_base64(octets, newline=False) != text:
         raise BadInput(f"tag {tag.decode()}: expected base64 of 1 to {limit:,} octets")
     return octets
 

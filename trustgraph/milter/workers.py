@@ -21,17 +21,18 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from trustgraph.errors import ConfigurationError, ServiceUnavailable, TrustgraphError
+from trustgraph.milter.accepting import PATIENCE_SECONDS, Place, Shares
 from trustgraph.milter.listen import Listener
 
 
 class Server(Protocol):
     """What a worker runs, such as :class:`trustgraph.milter.server.MilterServer`."""
 
-    async def listen(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve listening sockets, which other processes share, from now on."""
+    async def listen(self, sockets: Sequence[socket.socket], place: Place | None = None) -> None:
+        """Serve listening sockets from now on; ``place`` is this process's among those that share them."""
 
     async def drain(self, seconds: float, *, close_idle: bool) -> None:
         """Accept no more, and return when what is under way has ended or so many seconds have passed."""
@@ -62,10 +63,13 @@ class Report(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """``drain_seconds``: for connections and messages under way; ``start_seconds``: until a new worker is ready."""
+    """``drain_seconds``: for connections and messages under way; ``start_seconds``: until a new worker is ready;
+    ``patience_seconds``: how long a connection waits for the worker whose turn it is, before another takes it.
+    """
 
     drain_seconds: float = 30.0
     start_seconds: float = 60.0
+    patience_seconds: float = PATIENCE_SECONDS
 
 
 def run_workers(listener: Listener, factory: Factory, workers: int, timing: Timing, report: Report) -> None:
@@ -119,6 +123,13 @@ class _Signals:
         """Python writes the number to the socket; that is all that is needed."""
 
 
+class _Seat(NamedTuple):
+    """A place in a set of workers, which goes from one that died to its successor."""
+
+    shares: Shares
+    number: int
+
+
 @dataclass(slots=True)
 class _Worker:
     """A child process as the supervisor knows it."""
@@ -126,6 +137,7 @@ class _Worker:
     pid: int
     control: socket.socket
     started_at: float
+    seat: _Seat
     failures: int  # starts in a row that failed before this one
     ready: bool = False
     kill_at: float = float("inf")
@@ -154,7 +166,7 @@ class _Supervisor:
         self._timing, self._report, self._signals = timing, report, signals
         self._workers: dict[int, _Worker] = {}
         self._new: set[int] = set()  # pids of a set of workers that is to replace the present one
-        self._to_start: list[tuple[float, int]] = []  # when, and after how many failures
+        self._to_start: list[tuple[float, _Seat, int]] = []  # when, where, and after how many failures
         self._reload_again = False
         self._serving = False  # whether any set of workers has been ready
         self._why_not: TrustgraphError = ServiceUnavailable("no worker")
@@ -189,8 +201,8 @@ class _Supervisor:
                 worker.kill_at = now + _GRACE_SECONDS
         due = [one for one in self._to_start if one[0] <= now]
         self._to_start = [one for one in self._to_start if one[0] > now]
-        for _, failures in due:
-            self._fork(failures)
+        for _, seat, failures in due:
+            self._fork(seat, failures)
         return came
 
     def _poll(self) -> None:
@@ -202,7 +214,7 @@ class _Supervisor:
             if worker.control.fileno() >= 0:
                 poll.register(worker.control, select.POLLIN)
                 by_number[worker.control.fileno()] = worker
-        moments = [moment for moment, _ in self._to_start] + [worker.kill_at for worker in self._workers.values()]
+        moments = [moment for moment, _, _ in self._to_start] + [worker.kill_at for worker in self._workers.values()]
         soonest = min(moments, default=float("inf"))
         timeout = None if soonest == float("inf") else max(0.0, soonest - time.monotonic()) * 1000 + 1
         for number, _ in poll.poll(timeout):
@@ -231,6 +243,7 @@ class _Supervisor:
                 if worker.control.fileno() >= 0:
                     self._listen_to(worker)  # its last words
                     worker.control.close()
+                worker.seat.shares.vacate(worker.seat.number)
                 del self._workers[pid]
                 self._ended(worker, os.waitstatus_to_exitcode(status))
 
@@ -247,10 +260,11 @@ class _Supervisor:
             lived = time.monotonic() - worker.started_at
             failures = 0 if worker.ready and lived >= _HEALTHY_SECONDS else worker.failures + 1
             delay = min(_FIRST_DELAY * 2 ** (failures - 2), _LONGEST_DELAY) if failures > 1 else 0.0
-            self._to_start.append((time.monotonic() + delay, failures))
+            self._to_start.append((time.monotonic() + delay, worker.seat, failures))
 
     def _start_set(self) -> None:
-        self._new = {self._fork(0) for _ in range(self._wanted)}
+        shares = Shares(self._wanted, self._timing.patience_seconds)
+        self._new = {self._fork(_Seat(shares, number), 0) for number in range(self._wanted)}
 
     def _judge_new(self) -> None:
         """Once all new workers are ready, the others go."""
@@ -284,22 +298,25 @@ class _Supervisor:
             self._turn()
         self._report("milter_stopped")
 
-    def _fork(self, failures: int) -> int:
+    def _fork(self, seat: _Seat, failures: int) -> int:
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             others = [worker.control for worker in self._workers.values()]
-            _be_worker(self._listener.sockets, self._factory, self._timing, theirs, [ours, *others, self._signals])
+            not_its: list[socket.socket | _Signals] = [ours, *others, self._signals]
+            place = seat.shares.place(seat.number)
+            _be_worker(self._listener.sockets, place, self._factory, self._timing, theirs, not_its)
         theirs.close()
         now = time.monotonic()
-        self._workers[pid] = _Worker(pid, ours, now, failures, kill_at=now + self._timing.start_seconds)
+        self._workers[pid] = _Worker(pid, ours, now, seat, failures, kill_at=now + self._timing.start_seconds)
         return pid
 
 
 def _be_worker(
     sockets: Sequence[socket.socket],
+    place: Place,
     factory: Factory,
     timing: Timing,
     control: socket.socket,
@@ -317,7 +334,7 @@ def _be_worker(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(sockets, factory, timing, control))
+            runner.run(_serve(sockets, place, factory, timing, control))
         code = 0
     except BaseException as error:  # noqa: BLE001 - whatever it is, it must not run on into the supervisor's code
         code = error.exit_code if isinstance(error, TrustgraphError) else 70
@@ -341,7 +358,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _serve(sockets: Sequence[socket.socket], factory: Factory, timing: Timing, control: socket.socket) -> None:
+async def _serve(
+    sockets: Sequence[socket.socket], place: Place, factory: Factory, timing: Timing, control: socket.socket
+) -> None:
     loop = asyncio.get_running_loop()
     control.setblocking(False)
     told: asyncio.Queue[bytes] = asyncio.Queue()
@@ -360,7 +379,7 @@ async def _serve(sockets: Sequence[socket.socket], factory: Factory, timing: Tim
 
     loop.add_reader(control.fileno(), hear)
     async with factory() as server:
-        await server.listen(sockets)
+        await server.listen(sockets, place)
         with suppress(OSError):
             control.send(_READY)
         draining: asyncio.Task[None] | None = None

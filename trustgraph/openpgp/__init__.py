@@ -17,3 +17,9 @@ The packets are cut by our own small parser and not by pysequoia, which reads a 
 regular expression, a revocation's reason or a subpacket's critical bit: everything a third-party certification is
 judged by. Sequoia's policy stays the judge of a single certificate on the accept path.
 """
+
+import os
+
+# For Sequoia errors are ordinary: some are made and dropped in every verification. Where RUST_BACKTRACE is set for the
+# sake of other programs, each would record a stack trace, which together takes as long as verifying.
+os.environ.setdefault("RUST_LIB_BACKTRACE", "0")

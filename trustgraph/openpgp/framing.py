@@ -59,7 +59,8 @@ _UNREAD = frozenset({Tag.SECRET_KEY, Tag.SECRET_SUBKEY, Tag.PUBLIC_SUBKEY, Tag.U
 ALL_TAGS = frozenset(_BODY_LIMITS) | _UNREAD
 
 #: Section 4.3: types 40 to 63 may be ignored when unknown; all others are an error here, hence garbage.
-_KNOWN_TAGS = frozenset(Tag) | frozenset(range(40, 64))
+_TAGS = frozenset(Tag)
+_KNOWN_TAGS = _TAGS | frozenset(range(40, 64))
 
 #: Sizes of old-format headers by length type; 0: indeterminate length (section 4.2.2).
 _OLD_SIZES = (2, 3, 5, 0)
@@ -116,7 +117,7 @@ def read_packets(
 def sole_packet(octets: bytes) -> Packet | None:
     """The packet that these octets are, no more and no less; None if they are not one."""
     header = parse_header(octets) if octets else None
-    if header is None or header[0] not in frozenset(Tag) or header[1] + header[2] != len(octets):
+    if header is None or header[0] not in _TAGS or header[1] + header[2] != len(octets):
         return None
     return Packet(Tag(header[0]), octets[header[1] :])
 

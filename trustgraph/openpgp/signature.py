@@ -154,7 +154,7 @@ def parse_statement(signature: Signature) -> Statement:
     reason = last.get(Subpacket.REVOCATION_REASON)
     flags = last.get(Subpacket.KEY_FLAGS)
     # Without a trust subpacket there is nothing that they could confine.
-    regexes = _regexes(signature.subpackets)
+    regexes = _regexes(signature.subpackets) if Subpacket.REGEX in last else ""
     return Statement(
         made_at=UnixSeconds(_number(last, Subpacket.CREATION_TIME, 4)),
         expires_in=_number(last, Subpacket.EXPIRATION_TIME, 4) or None,

@@ -23,12 +23,13 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from trustgraph.errors import BadInput
 from trustgraph.headersig.message import MAX_HEADER_BYTES
 from trustgraph.headersig.signing import Envelope
+from trustgraph.milter.accepting import Acceptor, Place
 from trustgraph.policy.decision import Decision, Verdict
 from trustgraph.services.clients import Clients
 from trustgraph.services.gate import Gate
@@ -54,19 +55,19 @@ class GateSocket:
         self._gate = gate
         self._clients = Clients(settings)
         self._log = log
-        self._servers: list[asyncio.Server] = []
+        self._acceptor: Acceptor
         self._open: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(settings.milter.connections)
 
-    async def listen(self, sockets: Sequence[socket.socket]) -> None:
+    async def listen(self, sockets: Sequence[socket.socket], place: Place | None = None) -> None:
         """Serve from now on."""
-        for one in sockets:
-            self._servers.append(await asyncio.start_server(self._serve, sock=one))
+        self._acceptor = Acceptor(lambda: _Connection(self._serve, self._acceptor), place, self._broken)
+        self._acceptor.start(sockets)
 
     async def drain(self, seconds: float, *, close_idle: bool) -> None:
         """Finish what is under way; there are no idle connections."""
-        for server in self._servers:
-            server.close()
+        self._acceptor.stop()
+        await self._acceptor.settle()
         if self._open:
             await asyncio.wait(self._open, timeout=seconds)
 
@@ -80,11 +81,14 @@ class GateSocket:
             async with asyncio.timeout(self._settings.milter.timeout_seconds), self._places:
                 answer = await self._answer(reader)
         except Exception as error:  # noqa: BLE001 - whatever it is, the peer is told to come again
-            self._log("message_not_judged", why=f"{type(error).__name__}: {error}")
+            self._broken(error)
         with suppress(OSError):
             writer.write(answer.encode("ascii", "replace") + b"\n")
             writer.close()
             await writer.wait_closed()
+
+    def _broken(self, error: BaseException) -> None:
+        self._log("message_not_judged", why=f"{type(error).__name__}: {error}")
 
     async def _answer(self, reader: asyncio.StreamReader) -> str:
         limit = MAX_REQUEST_BYTES + MAX_HEADER_BYTES + self._settings.milter.max_body_bytes
@@ -107,6 +111,21 @@ class GateSocket:
             client_ip=client.ip,
         )
         return answer_of(judged, self._settings)
+
+
+class _Connection(asyncio.StreamReaderProtocol):
+    """A connection with its streams, which tells when it is over."""
+
+    def __init__(
+        self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], acceptor: Acceptor
+    ) -> None:
+        super().__init__(asyncio.StreamReader(), serve)
+        self._acceptor = acceptor
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it out."""
+        super().connection_lost(exc)
+        self._acceptor.closed(self)
 
 
 class Request:

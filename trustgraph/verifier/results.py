@@ -20,6 +20,7 @@ from trustgraph.policy.evidence import Evidence
 from trustgraph.verifier.examine import Checked
 
 FIELD = b"Authentication-Results"
+_FIELD = FIELD.lower()
 
 #: An authserv-id that needs no quotation marks (RFC 8601 section 2.2, RFC 2045 section 5.1).
 AUTHSERV_ID = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")
@@ -46,7 +47,7 @@ def forged_results(fields: Iterable[Field], authserv_id: str, trusted: Iterable[
     if ours in {name.lower() for name in trusted}:
         return []
     for name, value in fields:
-        if name.strip().lower() != FIELD.lower():
+        if name.strip().lower() != _FIELD:
             continue
         count += 1
         claimed = authserv_id_of(value).rstrip(".")

@@ -627,8 +627,11 @@ def test_draining_waits_for_clients_to_close_and_no_longer_than_it_may() -> None
         client.close()
 
 
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("turns", range(4))
-def test_who_is_accepted_in_the_turn_in_which_draining_begins_is_served(turns: int) -> None:
+def test_who_has_connected_when_draining_begins_is_served(
+    turns: int, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     async def drained_under_a_client() -> bool:
         with socket_path() as path:
             listener = Listener(UnixAddress(path))
@@ -646,7 +649,8 @@ def test_who_is_accepted_in_the_turn_in_which_draining_begins_is_served(turns: i
             listener.close()
             return ended
 
-    assert not uvloop.run(drained_under_a_client())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert not runner.run(drained_under_a_client())
 
 
 def test_no_packet_waits_for_a_delayed_acknowledgement() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import resource
 import select
 import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -22,11 +25,17 @@ from trustgraph.milter.server import MilterServer
 from trustgraph.milter.transaction import Accept, InsertHeader, Response, Transaction
 from trustgraph.milter.workers import Timing, run_workers
 
+#: Longer than any client here waits for an answer.
+PATIENCE = 10 * DEADLINE
+
+#: Connections for which a worker has file descriptors with the settings ``few``.
+FEW = 3
+
 
 class Supervised:
     """A supervisor in a process of its own; its reports come through a pipe."""
 
-    def __init__(self, path: Path, settings: Path, workers: int, drain_seconds: float) -> None:
+    def __init__(self, path: Path, settings: Path, workers: int, timing: Timing) -> None:
         self.path, self.address = path, f"unix:{path}"
         self._reader, writer = os.pipe()
         self._unread = b""
@@ -36,7 +45,7 @@ class Supervised:
             code = 70
             try:
                 os.close(self._reader)
-                code = supervise(path, settings, workers, drain_seconds, writer)
+                code = supervise(path, settings, workers, timing, writer)
             finally:
                 os._exit(code)
         os.close(writer)
@@ -57,6 +66,12 @@ class Supervised:
         with suppress(FileNotFoundError):
             return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
         return []
+
+    def configure(self, settings: str) -> None:
+        """Other settings, whole at once: a worker may read them at any moment."""
+        draft = self.path.parent / "draft"
+        draft.write_text(settings)
+        draft.rename(self.path.parent / "settings")
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -83,7 +98,7 @@ class Supervised:
         os.close(self._reader)
 
 
-def supervise(path: Path, settings: Path, workers: int, drain_seconds: float, writer: int) -> int:
+def supervise(path: Path, settings: Path, workers: int, timing: Timing, writer: int) -> int:
     """What ``trustgraph milter`` does, with a handler that tells its pid and the settings it was made from."""
 
     @asynccontextmanager
@@ -93,29 +108,54 @@ def supervise(path: Path, settings: Path, workers: int, drain_seconds: float, wr
             raise ConfigurationError("milter.mode: sign, verify or both expected")
         if text == "crash":
             os._exit(3)
+        if text == "few" or (text == "one-has-few" and is_first(settings.parent)):
+            kept = await leave_few_descriptors()  # noqa: F841 - for as long as the worker lives
 
         async def tell(transaction: Transaction) -> Response:
             return Response(Accept(), (InsertHeader(0, b"X-Pid", f"{os.getpid()} {text}".encode()),))
 
-        yield MilterServer(Scripted(tell))
+        yield MilterServer(Scripted(tell), on_error=lambda error: report("failed", why=error))
 
     def report(event: str, /, **fields: object) -> None:
         line = " ".join([event, *(f"{name}={value}" for name, value in fields.items())])
         os.write(writer, line.encode() + b"\n")
 
     try:
-        run_workers(Listener(UnixAddress(path)), factory, workers, Timing(drain_seconds, 5.0), report)
+        run_workers(Listener(UnixAddress(path)), factory, workers, timing, report)
     except (ConfigurationError, ServiceUnavailable) as error:
         report("raised", why=error)
         return error.exit_code
     return 0
 
 
+def is_first(directory: Path) -> bool:
+    """Whether no other process has asked this here."""
+    try:
+        (directory / "first").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+async def leave_few_descriptors() -> tuple[socket.socket, socket.socket]:
+    """With its first connection libuv takes a descriptor in reserve, so there has to be one: what is returned."""
+    pair = socket.socketpair()
+    await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, pair[0])
+    free = [os.dup(0) for _ in range(FEW)]
+    for number in free:
+        os.close(number)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(free) + 1, max(free) + 1))
+    return pair
+
+
 @contextmanager
-def supervised(workers: int = 2, settings: str = "one", drain_seconds: float = DEADLINE) -> Iterator[Supervised]:
+def supervised(
+    workers: int = 2, settings: str = "one", drain_seconds: float = DEADLINE, patience_seconds: float = PATIENCE
+) -> Iterator[Supervised]:
     with socket_path() as path:
         (path.parent / "settings").write_text(settings)
-        run = Supervised(path, path.parent / "settings", workers, drain_seconds)
+        timing = Timing(drain_seconds, 5.0, patience_seconds)
+        run = Supervised(path, path.parent / "settings", workers, timing)
         try:
             yield run
         finally:
@@ -150,13 +190,13 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on() -> None:
 def test_a_worker_that_dies_again_and_again_is_started_less_and_less_often() -> None:
     with supervised(workers=1) as run:
         run.wait_for("milter_serving")
-        (run.path.parent / "settings").write_text("crash")
+        run.configure("crash")
         (pid,) = run.workers()
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         assert all("exit_code=3" in line for line in run.wait_for("milter_worker_died", 4)[1:])
         assert time.monotonic() - began >= 0.3  # at once, after 0.1 s, after 0.2 s
-        (run.path.parent / "settings").write_text("mended")
+        run.configure("mended")
         run.wait_for("milter_worker_ready", 2)
         with MilterClient(run.address) as client:
             assert who_answers(client)[1] == "mended"
@@ -185,7 +225,7 @@ def test_new_settings_under_load_drop_no_message() -> None:
             thread.start()
         try:
             for turn in range(2, 5):
-                (run.path.parent / "settings").write_text(f"turn{turn}")
+                run.configure(f"turn{turn}")
                 run.signal(signal.SIGHUP)
                 run.wait_for("milter_serving", turn)
                 wait_until(lambda: f"turn{turn}" in {text for _, text in seen}, "new workers should answer")  # noqa: B023
@@ -209,14 +249,14 @@ def test_settings_with_which_no_worker_can_start_change_nothing(settings: str, w
     with supervised() as run:
         run.wait_for("milter_serving")
         before = run.workers()
-        (run.path.parent / "settings").write_text(settings)
+        run.configure(settings)
         run.signal(signal.SIGHUP)
         (line,) = run.wait_for("milter_start_failed")
         assert why in line
         wait_until(lambda: sorted(run.workers()) == sorted(before), "only the old workers should stay")
         with MilterClient(run.address) as client:
             assert who_answers(client)[1] == "one"
-        (run.path.parent / "settings").write_text("two")
+        run.configure("two")
         run.signal(signal.SIGHUP)
         run.wait_for("milter_serving", 2)
         wait_until(lambda: set(before).isdisjoint(run.workers()), "the old workers should end")
@@ -304,3 +344,136 @@ def test_a_worker_that_is_told_to_end_by_somebody_else_ends_well_and_is_replaced
         run.wait_for("milter_worker_ready", 2)
         with MilterClient(run.address) as client:
             assert who_answers(client)[1] == "one"
+
+
+def burst(stack: ExitStack, run: Supervised, connections: int) -> list[MilterClient]:
+    """Connections that are there before any of them has said a word."""
+    return [stack.enter_context(MilterClient(run.address, greet=False)) for _ in range(connections)]
+
+
+def whose(clients: list[MilterClient]) -> Counter[int]:
+    """How many of them each worker has."""
+    for client in clients:
+        client.negotiate()
+        client.connect()
+    return Counter(who_answers(client)[0] for client in clients)
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_each_worker_takes_as_many_connections_as_the_others(workers: int) -> None:
+    with supervised(workers) as run:
+        run.wait_for("milter_serving")
+        for turn in range(20):
+            with ExitStack() as stack:
+                with all_at_once(run) if turn % 2 else nullcontext():
+                    clients = burst(stack, run, 4 * workers)
+                held = whose(clients)
+                assert held == dict.fromkeys(run.workers(), 4)
+                held += whose(burst(stack, run, 1))
+                assert sorted(held.values()) == [4] * (workers - 1) + [5]
+            wait_until(lambda: connections_of(run) == [0] * workers, "closed connections should be let go of")
+
+
+@contextmanager
+def all_at_once(run: Supervised) -> Iterator[None]:
+    """No worker sees any of what connects meanwhile before all of it is there."""
+    for pid in run.workers():
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in run.workers():
+        os.kill(pid, signal.SIGCONT)
+
+
+def connections_of(run: Supervised) -> list[int]:
+    """How many connections each worker holds, by the kernel's word: sockets that are bound to the path, less the one to
+    listen with.
+    """
+    ours = set()
+    for line in Path("/proc/net/unix").read_text().splitlines():
+        *_, inode, path = [*line.split(), ""] if len(line.split()) == 7 else line.split()
+        if path == str(run.path):
+            ours.add(f"socket:[{inode}]")
+    counts = []
+    for pid in run.workers():
+        held = 0
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                held += os.readlink(entry) in ours
+        counts.append(held - 1)
+    return counts
+
+
+def test_no_connection_waits_for_a_worker_that_does_not_go_on() -> None:
+    with supervised(patience_seconds=0.05) as run, ExitStack() as stack:
+        run.wait_for("milter_serving")
+        stuck, other = run.workers()
+        os.kill(stuck, signal.SIGSTOP)
+        assert whose(burst(stack, run, 8)) == {other: 8}
+        os.kill(stuck, signal.SIGCONT)
+        again = Counter[int]()
+        while stuck not in again:
+            assert sum(again.values()) < 100, "it should take part again"
+            again += whose(burst(stack, run, 1))
+
+
+def test_no_connection_waits_for_a_worker_that_is_gone() -> None:
+    with supervised() as run, ExitStack() as stack:
+        run.wait_for("milter_serving")
+        killed, other = run.workers()
+        clients = burst(stack, run, 8)
+        assert whose(clients) == {killed: 4, other: 4}
+        for client in clients:
+            if who_answers(client)[0] == killed:
+                client.close()
+        wait_until(lambda: sorted(connections_of(run)) == [0, 4], "closed connections should be let go of")
+        run.configure("crash")
+        os.kill(killed, signal.SIGKILL)
+        assert whose(burst(stack, run, 1)) == {other: 1}  # it has more than whoever was there
+        run.configure("mended")
+        run.wait_for("milter_worker_ready", 3)
+        (successor,) = set(run.workers()) - {other}
+        assert whose(burst(stack, run, 5)) == {successor: 5}
+        assert whose(burst(stack, run, 2)) == {successor: 1, other: 1}
+
+
+def test_connections_that_a_killed_worker_had_not_accepted_are_the_others() -> None:
+    with supervised() as run, ExitStack() as stack:
+        run.wait_for("milter_serving")
+        killed, other = run.workers()
+        for pid in (killed, other):
+            os.kill(pid, signal.SIGSTOP)
+        clients = burst(stack, run, 8)
+        run.configure("crash")
+        os.kill(killed, signal.SIGKILL)
+        run.wait_for("milter_worker_died")
+        os.kill(other, signal.SIGCONT)
+        assert whose(clients) == {other: 8}
+
+
+def test_a_worker_out_of_file_descriptors_leaves_connections_to_the_other_until_it_has_some() -> None:
+    with supervised(settings="one-has-few") as run, ExitStack() as stack:
+        run.wait_for("milter_serving")
+        clients = burst(stack, run, 4 * FEW)
+        held = whose(clients)
+        assert sorted(held.values()) == [FEW, 3 * FEW]
+        limited = min(held, key=held.__getitem__)
+        assert "Too many open files" in run.wait_for("failed")[0]
+        for client in clients:
+            if who_answers(client)[0] == limited:
+                client.close()
+
+        def takes_part() -> bool:
+            with ExitStack() as soon_over:
+                return limited in whose(burst(soon_over, run, 1))
+
+        wait_until(takes_part, "it should take part again")
+
+
+def test_connections_wait_while_all_workers_are_out_of_file_descriptors() -> None:
+    with supervised(settings="few") as run, ExitStack() as stack:
+        run.wait_for("milter_serving")
+        clients = burst(stack, run, 2 * FEW + 2)
+        assert whose(clients[: 2 * FEW]) == dict.fromkeys(run.workers(), FEW)
+        for client in clients[:2]:
+            client.close()
+        assert sum(whose(clients[2 * FEW :]).values()) == 2

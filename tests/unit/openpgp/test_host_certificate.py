@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pysequoia
@@ -476,6 +479,7 @@ def test_what_is_not_one_signature_packet() -> None:
         packet(12, b"") + good,
         packet(3, body),
         packet(13, body),
+        packet(40, body),
         packet(2, b""),
         packet(2, body[:4]),
         b"\xc2\xe0" + body,
@@ -539,3 +543,18 @@ def test_no_certificate() -> None:
     for packets in (b"", own(OTHER), packet(5, KEY.body), packet(14, KEY.body), b"\xff" * 100):
         with pytest.raises(BadInput, match=KEY.fingerprint):
             read(packets)
+
+
+def test_no_error_records_a_stack_trace_though_the_environment_asks_for_it() -> None:
+    program = """
+import trustgraph.openpgp.hostcert, pysequoia
+try:
+    pysequoia.Cert.from_bytes(b"none")
+except Exception as error:
+    print(error)
+"""
+    asking = {**os.environ, "RUST_BACKTRACE": "1"}
+    asking.pop("RUST_LIB_BACKTRACE", None)
+    ran = subprocess.run([sys.executable, "-c", program], env=asking, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip()
+    assert "stack backtrace" not in ran.stdout.lower()
