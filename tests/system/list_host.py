@@ -79,7 +79,7 @@ gated unix n - n - 0 cleanup
     -o smtpd_milters={signer}
 list unix - n n - 4 pipe
     user=nobody null_sender= flags=q
-    argv={trustgraph} list pipe --sender ${{sender}} --delivery ${{queue_id}} ${{recipient}}
+    argv={trustgraph} list pipe --sender ${{sender}} --delivery ${{queue_id}} {list}
 listkeys unix - n n - 4 pipe
     user=nobody null_sender= flags=q
     argv={trustgraph} list mail --sender ${{sender}} {list}

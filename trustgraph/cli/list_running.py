@@ -35,7 +35,10 @@ def pipe(
             help="Takes accepted posts, with {sender} and {recipient} filled in; default: where the list delivers.",
         ),
     ] = None,
-    sender: Annotated[str, typer.Option(metavar="ADDRESS", help="Envelope sender: ${sender} in Postfix.")] = "",
+    sender: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Envelope sender: ${sender} in Postfix."),
+    ] = None,
     delivery: Annotated[
         str, typer.Option(metavar="ID", help="Names this delivery, as ${queue_id} does; default: by its octets.")
     ] = "",
@@ -48,14 +51,15 @@ def pipe(
     Exits 0 when the mail system need keep it no longer: it is passed on, held, or refused (a letter goes to
     subscribers; a bounce would go to whomever a forger names). Exits 75 whenever it has to come again.
     """
-    from trustgraph.services.list_gate import PostGate
-    from trustgraph.services.list_pipe import Fate
-    from trustgraph.services.list_pipe import pipe as run_pipe
-    from trustgraph.services.list_stash import open_stash
     from trustgraph.services.log import open_log
 
     common, log = shared(context), open_log()
-    try:
+    try:  # imports too: while the program is being upgraded they fail, and any code but 75 is a bounce
+        from trustgraph.services.list_gate import PostGate
+        from trustgraph.services.list_pipe import Fate
+        from trustgraph.services.list_pipe import pipe as run_pipe
+        from trustgraph.services.list_stash import open_stash
+
         settings = common.settings
         octets = sys.stdin.buffer.read(settings.lists.max_post_bytes + 1)
         with common.store() as store:

@@ -35,7 +35,7 @@ from trustgraph.openpgp.hostcert import HostCertificate
 from trustgraph.openpgp.posts import judge_post, subscriber_certificate
 from trustgraph.services.list_stash import Stash
 from trustgraph.store.list_held import HeldPost, hold
-from trustgraph.store.list_posts import remember, where_seen
+from trustgraph.store.list_posts import forget, remember, where_seen
 
 Clock: TypeAlias = Callable[[], UnixSeconds]
 _Seens: TypeAlias = Mapping[bytes, Sequence[Seen]]
@@ -97,6 +97,11 @@ class PostGate:
         except Exception as error:  # noqa: BLE001 - whatever it is, the post has not been judged, so it must come again
             decision = PostDecision(PostVerdict.TEMPFAIL, BROKEN)
             return Checked(decision, _NO_POST, (), trouble=f"{type(error).__name__}: {error}")
+
+    def forget(self, checked: Checked, octets: bytes, delivery: bytes | None, client: str = "") -> None:
+        """A post that was let in went no further, for good: sent again it is no replay. Raises as the store does."""
+        name = named_delivery(octets, client) if delivery is None else _named_by_mta(delivery, octets)
+        forget(self.stash.store, self.stash.list.number, [digest for digest, _ in checked.decision.digests], name)
 
     def findings_of(self, octets: bytes, post: Post, now: UnixSeconds) -> list[PostFinding]:
         """What each signature comes to. Raises what the store raises."""

@@ -11,14 +11,14 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
 from trustgraph.errors import BadInput, TrustgraphError
 from trustgraph.headersig.message import Field, join_message
-from trustgraph.mailinglist.address import canonical_address
-from trustgraph.mailinglist.model import MailingList, PostVerdict
+from trustgraph.mailinglist.model import Flaw, MailingList, PostVerdict
+from trustgraph.mailinglist.reasons import REASONS
 from trustgraph.mailinglist.wording import MEANINGS
 from trustgraph.milter.transaction import (
     Accept,
@@ -35,6 +35,7 @@ from trustgraph.milter.transaction import (
 from trustgraph.model import UnixSeconds
 from trustgraph.services.list_answers import follow_up
 from trustgraph.services.list_gate import Checked, PostGate
+from trustgraph.services.list_recipients import list_of
 from trustgraph.services.list_results import authserv_of, forged_post_results, render_post_results
 from trustgraph.services.list_stash import stash_of
 from trustgraph.services.log import EventLog
@@ -47,6 +48,9 @@ _STRICTNESS = (PostVerdict.ACCEPT, PostVerdict.TAG, PostVerdict.HOLD, PostVerdic
 _LATER = Refuse("451 4.3.0 The post cannot be checked at the moment, try again later")
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
+
+#: These too depend on what is in the stash.
+_TELLING = frozenset({"signature-does-not-verify", "key-expired", "key-retired", "not-a-signing-key", "weak-key"})
 
 #: How long a list that was just made or changed may go unnoticed.
 _FRESH_SECONDS = 2.0
@@ -73,10 +77,14 @@ class ListHook:
         self._known: dict[str, MailingList] = {}
         self._known_at = float("-inf")
         self._lock = Lock()
+        # Of its own: posts that wait for the database must not keep other mail waiting.
+        self._lookups = ThreadPoolExecutor(1, "lists")
 
     async def end_of_header(self, transaction: Transaction) -> Verdict | None:
         """Mail for no list passes, without its body."""
-        lists = await asyncio.to_thread(self._lists_among, tuple(transaction.recipients))
+        if time.monotonic() - self._known_at >= _FRESH_SECONDS:
+            await asyncio.get_running_loop().run_in_executor(self._lookups, self._look_up_lists)
+        lists = self._lists_among(transaction.recipients)
         if not lists:
             return Accept()
         transaction.notes = _Arriving(lists)
@@ -106,6 +114,9 @@ class ListHook:
         if strictest.decision.verdict not in (PostVerdict.REJECT, PostVerdict.TEMPFAIL):
             looks = [gate.check(octets, client=client, sender=sender) for gate in gates]
             strictest = _strictest(looks)
+            if strictest.decision.verdict is PostVerdict.REJECT:  # by a copy of itself on another list, or a full queue
+                for gate, one in zip(gates, looks, strict=True):
+                    gate.forget(one, octets, None, client)
         self._log(
             "list_post_judged",
             queue_id=transaction.queue_id,
@@ -129,7 +140,7 @@ class ListHook:
         if verdict is PostVerdict.TEMPFAIL:
             return Response(_LATER)
         if verdict is PostVerdict.REJECT:
-            return Response(Refuse(f"550 5.7.1 Post refused ({reason}): {MEANINGS.get(reason, reason)}"))
+            return Response(Refuse(f"550 5.7.1 Post refused {_said_to_peer(reason)}"))
         kept = {gate.stash.list.number for gate, one in judged if one.decision.verdict is PostVerdict.HOLD}
         for gate, one in judged:
             self._tell(gate, one)
@@ -157,18 +168,13 @@ class ListHook:
                 self._log("list_letter_not_sent", list=gate.stash.list.address, why=str(error))
 
     def _lists_among(self, recipients: Sequence[bytes]) -> dict[bytes, MailingList]:
-        with self._lock:
-            now = time.monotonic()
-            if now - self._known_at >= _FRESH_SECONDS:
-                self._known = {one.address: one for one in all_lists(self._store)}
-                self._known_at = now
-            known = self._known
-        found: dict[bytes, MailingList] = {}
-        for recipient in recipients:
-            with suppress(BadInput):
-                if named := known.get(canonical_address(_text(recipient))):
-                    found[recipient] = named
-        return found
+        led = ((recipient, list_of(_text(recipient), self._known)) for recipient in recipients)
+        return {recipient: one for recipient, one in led if one is not None}
+
+    def _look_up_lists(self) -> None:
+        now = time.monotonic()
+        self._known = {one.address: one for one in all_lists(self._store)}
+        self._known_at = now
 
     def _gate_of(self, list_: MailingList) -> PostGate:
         """One for each list, made anew when its settings change; opening an encrypted stash takes a moment."""
@@ -178,6 +184,13 @@ class ListHook:
                 gate = PostGate(stash_of(self._store, list_, self._settings), self._clock)
                 self._gates[list_.number] = gate
             return gate
+
+
+def _said_to_peer(reason: str) -> str:
+    """Why, without what would tell a stranger who is subscribed and whose keys are here."""
+    if REASONS.get(reason) in (Flaw.UNKNOWN, Flaw.FORGED) or reason in _TELLING:
+        return "(not-verified): it is not signed by a key of its author that counts here, or was posted before"
+    return f"({reason}): {MEANINGS.get(reason, reason)}"
 
 
 def _strictest(checked: Sequence[Checked]) -> Checked:

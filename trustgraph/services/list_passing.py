@@ -10,6 +10,8 @@ import re
 import shlex
 import smtplib
 import subprocess
+from contextlib import closing, suppress
+from tempfile import TemporaryFile
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from trustgraph.errors import BadInput, ConfigurationError, ServiceUnavailable, Undeliverable
@@ -18,6 +20,9 @@ from trustgraph.headersig.message import with_network_line_ends
 #: Mailman takes a post in milliseconds; a program may do all its deliveries first. Postfix gives pipe(8) 1,000 s.
 _SMTP_SECONDS = 120.0
 _PROGRAM_SECONDS = 600.0
+
+_MAX_SAID_OCTETS = 4 * 1024
+_NO_REASON = "it gave no reason"
 
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f<>]{1,512}")
 _PORTS = {"lmtp": 24, "smtp": 25}
@@ -63,12 +68,14 @@ def _over_smtp(target: str, url: SplitResult, octets: bytes, sender: str, recipi
     if not host:
         raise ConfigurationError(f"{target}: expected a host, as in lmtp://127.0.0.1:8024")
     try:
-        with _connected(url.scheme, host, port) as peer:
+        with closing(_connected(url.scheme, host, port)) as peer:
             peer.ehlo_or_helo_if_needed()
             options = ["BODY=8BITMIME"] if peer.has_extn("8bitmime") else []
             if not (sender + recipient).isascii():
                 options.append("SMTPUTF8")
             peer.sendmail(sender, [recipient], octets, options)
+            with suppress(OSError, smtplib.SMTPException):  # it has the post, whatever it says to our farewell
+                peer.quit()
     except smtplib.SMTPRecipientsRefused as error:
         code, said = next(iter(error.recipients.values()))
         raise _refusal(target, code, said) from None
@@ -101,12 +108,19 @@ def _into_program(command: str, octets: bytes, sender: str, recipient: str) -> N
     if not words:
         raise ConfigurationError("expected a program to pass posts on to, found nothing")
     try:
-        done = subprocess.run(words, input=octets, capture_output=True, check=False, timeout=_PROGRAM_SECONDS)  # noqa: S603 - no shell
+        # Into files: a pipe would be held open by whatever the program leaves behind to do its work.
+        with TemporaryFile() as post, TemporaryFile() as said:
+            post.write(octets)
+            post.seek(0)
+            code = subprocess.run(  # noqa: S603 - no shell
+                words, stdin=post, stdout=subprocess.DEVNULL, stderr=said, check=False, timeout=_PROGRAM_SECONDS
+            ).returncode
+            said.seek(0)
+            why = (said.read(_MAX_SAID_OCTETS).decode(errors="replace").strip().splitlines() or [_NO_REASON])[0]
     except subprocess.TimeoutExpired:
         raise ServiceUnavailable(f"{words[0]} did not take a post within {_PROGRAM_SECONDS:g} s") from None
     except OSError as error:
         raise ServiceUnavailable(f"{words[0]} cannot be run: {error.strerror}") from None
-    if done.returncode:
-        kind = Undeliverable if done.returncode in _FOR_GOOD else ServiceUnavailable
-        said = (done.stderr.decode(errors="replace").strip().splitlines() or ["it gave no reason"])[0]
-        raise kind(f"{words[0]} ended with {done.returncode}: {said[:400]}")
+    if code:
+        kind = Undeliverable if code in _FOR_GOOD else ServiceUnavailable
+        raise kind(f"{words[0]} ended with {code}: {why[:400]}")

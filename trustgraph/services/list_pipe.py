@@ -7,10 +7,10 @@ letter (:mod:`.list_answers`), others not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from trustgraph.errors import ServiceUnavailable, TrustgraphError
+from trustgraph.errors import BadInput, ServiceUnavailable, TrustgraphError, Undeliverable
 from trustgraph.mailinglist.model import PostVerdict
 from trustgraph.model import UnixSeconds
 from trustgraph.services.list_answers import follow_up
@@ -38,25 +38,45 @@ class Piped:
     trouble: str = ""
 
 
-def pipe(gate: PostGate, octets: bytes, target: str, now: UnixSeconds, *, sender: str, delivery: bytes | None) -> Piped:
-    """Take one post through. ``target`` is as :func:`~.list_passing.pass_on` has it, ``sender`` the envelope's.
+def pipe(
+    gate: PostGate, octets: bytes, target: str, now: UnixSeconds, *, sender: str | None, delivery: bytes | None
+) -> Piped:
+    """Take one post through. ``target`` is as :func:`~.list_passing.pass_on` has it, ``sender`` the envelope's,
+    None where it is not known; what has a null one is not answered.
 
-    Raises :class:`Undeliverable` and the like when the next one refuses for good a post that the list lets in: the MTA
-    may bounce it, since its author is who he says.
+    Raises :class:`Undeliverable` when the next one refuses for good a post by whom it says: the MTA may bounce it. It
+    then is not on record as posted, so that its author can send it again. A tagged one may be anybody's and is dropped.
     """
-    checked = gate.check(octets, delivery=delivery, sender=sender)
+    checked = gate.check(octets, delivery=delivery, sender=sender or "")
+    if sender in ("", "<>"):
+        checked = replace(checked, post=replace(checked.post, automatic=True))
     verdict = checked.decision.verdict
     if verdict is PostVerdict.TEMPFAIL:
         return Piped(Fate.LATER, checked, trouble=checked.trouble)
     if verdict in (PostVerdict.ACCEPT, PostVerdict.TAG):
-        name = authserv_of(gate.stash.settings, gate.stash.list)
-        try:
-            pass_on(target, with_results(octets, name, checked.decision), sender, gate.stash.list.address)
-        except ServiceUnavailable as error:
-            return Piped(Fate.LATER, checked, trouble=str(error))
-        return Piped(Fate.PASSED, checked)
+        return _passed_on(gate, checked, octets, target, sender or "", delivery)
     fate = Fate.HELD if verdict is PostVerdict.HOLD else Fate.REFUSED
     try:
         return Piped(fate, checked, follow_up(gate.stash, checked, now))
     except TrustgraphError as error:  # what was decided stands: it is on record, or nothing is kept of it
         return Piped(fate, checked, trouble=f"a letter could not be sent: {error}")
+
+
+def _passed_on(
+    gate: PostGate, checked: Checked, octets: bytes, target: str, sender: str, delivery: bytes | None
+) -> Piped:
+    name = authserv_of(gate.stash.settings, gate.stash.list)
+    try:
+        marked = with_results(octets, name, checked.decision)
+    except BadInput as error:  # a mark on what cannot be cut into fields is no mark
+        return Piped(Fate.REFUSED, checked, trouble=str(error))
+    try:
+        pass_on(target, marked, sender, gate.stash.list.address)
+    except ServiceUnavailable as error:
+        return Piped(Fate.LATER, checked, trouble=str(error))
+    except Undeliverable as error:
+        gate.forget(checked, octets, delivery)
+        if checked.decision.verdict is PostVerdict.TAG:
+            return Piped(Fate.REFUSED, checked, trouble=str(error))
+        raise
+    return Piped(Fate.PASSED, checked)

@@ -23,6 +23,7 @@ METHOD = "x-pgp-post"
 #: An address that needs no quotation marks in a pvalue (RFC 8601 section 2.2).
 _PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[a-z0-9.-]{1,255}")
 _HEX = re.compile(r"[0-9a-f]{16,64}")
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 _PADDING = re.compile(rb"[\s\"\\\0]+")
 
 
@@ -70,8 +71,14 @@ def _may_speak_of_posts(value: bytes) -> bool:
 
 
 def with_results(octets: bytes, authserv_id: str, decision: PostDecision) -> bytes:
-    """The post with the field on top and without forged ones; every other octet as it came, line ends CRLF."""
-    fields, body = split_message(with_network_line_ends(octets))
+    """The post with the field on top and without forged ones; every other octet as it came, line ends CRLF.
+
+    Raises :class:`BadInput` for what is no message, or has line ends of both kinds.
+    """
+    message = with_network_line_ends(octets)
+    fields, body = split_message(message)
+    if _BARE_LF.search(message):
+        raise BadInput("line ends of both kinds: programs cut this message into fields differently")
     gone = set(forged_post_results(fields, authserv_id))
     kept: list[Field] = [(FIELD, b" " + render_post_results(authserv_id, decision))]
     number = 0

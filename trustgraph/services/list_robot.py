@@ -1,27 +1,31 @@
 """Letters to a list's address for keys: a key deposited, a token signed, a key revoked by itself.
 
-Nobody but a subscriber gets an answer (on an open list whoever writes, since he may become one), programs never do, and
-nobody many a day: the From field is anybody's to write. A deposit changes nothing until its token comes back signed
-with the key, so the worst that a forger can do is to have somebody told, a few times, that he need do nothing.
+Nobody but a subscriber gets an answer (on an open list whoever encloses a key, since he may become one), programs never
+do, and nobody many a day: the From field is anybody's to write. A deposit changes nothing until its token comes back
+signed with the key, so the worst that a forger can do is to have somebody told, a few times, that he need do nothing.
+What a signature proves is done whether or not a letter about it can still be written today.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 
 from trustgraph.errors import BadInput, ServiceUnavailable
 from trustgraph.mailinglist.enclosed import enclosed_keys
+from trustgraph.mailinglist.keystate import find_key
 from trustgraph.mailinglist.letter import key_refused
-from trustgraph.mailinglist.model import Kind, Post, StashKey, Subscriber
+from trustgraph.mailinglist.model import KeyState, Kind, Post, StashKey, Subscriber
 from trustgraph.mailinglist.reading import read_post
 from trustgraph.mailinglist.replies import signed_text
 from trustgraph.mailinglist.token import read_tokens
 from trustgraph.model import UnixSeconds
-from trustgraph.services.list_deposits import confirm, deposit
+from trustgraph.services.list_deposits import Confirmed, confirm, deposit
 from trustgraph.services.list_key_letters import letter_on_confirmation, letter_on_deposit, letter_on_revocation
 from trustgraph.services.list_letters import stamp
+from trustgraph.services.list_proofs import read_proof
 from trustgraph.services.list_revocations import take_revocations
 from trustgraph.services.list_stash import Stash
 from trustgraph.store.list_told import may_say, take_back
@@ -72,10 +76,19 @@ def handle(stash: Stash, octets: bytes, now: UnixSeconds, send: Send, *, sender:
         return Handled("ignored", str(error))
     if why := _unanswerable(stash, post, sender):
         return Handled("ignored", why)
-    limits = [(f"keys {post.author}", TO_ONE_ADDRESS), ("keys", OF_ONE_LIST)]
+    who = stash.subscriber(post.author)
+    limits = [(f"keys {who.address if who else post.author}", TO_ONE_ADDRESS), ("keys", OF_ONE_LIST)]
+    # Forgers can use up the letters of a day: what a signature proves is done all the same, and not told.
+    outcomes = _proved(stash, post, octets, now)
     if not may_say(stash.keep, limits, now):
-        return Handled("ignored", "too many letters today")
-    outcomes = _done(stash, post, octets, now)
+        first = outcomes[0] if outcomes else None
+        too_many = "too many letters today"
+        return (
+            Handled(first.action, too_many, first.address, first.fingerprint) if first else Handled("ignored", too_many)
+        )
+    outcomes = outcomes or [_asked(stash, post, octets, now)]
+    if who is None and all(one.action == "refused" for one in outcomes):
+        return Handled("ignored", "not from a subscriber, and no key in it that would do")
     try:
         for one in outcomes:
             send(one.letter)
@@ -97,23 +110,29 @@ def _unanswerable(stash: Stash, post: Post, sender: str | None) -> str:
     return ""
 
 
-def _done(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> list[_Outcome]:
-    """What the letter leads to, at least one thing, each with the letter about it."""
+def _proved(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> list[_Outcome]:
+    """What the letter does by signatures in it, whoever sent it, each with the letter about it."""
     if _has_token(post):
-        # Mail programs enclose the key with every letter: this one is an answer, and no deposit.
-        return [_attempt(stash, post, now, lambda: _confirmed(stash, post, octets, now))]
-    keys = _keys(octets)
-    revoked = [
+        with suppress(BadInput):
+            return [_confirmed(stash, post, octets, now)]
+        return []
+    return [
         _Outcome("revoked", who.address, key.fingerprint, letter_on_revocation(stash, who, key, now, post.message_id))
-        for blob in keys
+        for blob in _keys(octets)
         for who, key in _revocations(stash, blob, now)
     ]
-    if revoked:
-        return revoked
+
+
+def _asked(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> _Outcome:
+    """What becomes of a letter that proves nothing."""
+    if _has_token(post):
+        # Mail programs enclose the key with every letter: this one is an answer, and no deposit.
+        return _attempt(stash, post, now, lambda: _confirmed(stash, post, octets, now))
+    keys = _keys(octets)
     if not keys:
         nothing = BadInput("there is neither a public key in it nor the signed lines of a letter of ours")
-        return [_refused(stash, post, now, nothing)]
-    return [_attempt(stash, post, now, lambda: _deposited(stash, post, keys, now))]
+        return _refused(stash, post, now, nothing)
+    return _attempt(stash, post, now, lambda: _deposited(stash, post, keys, now))
 
 
 def _attempt(stash: Stash, post: Post, now: UnixSeconds, run: Callable[[], _Outcome]) -> _Outcome:
@@ -124,10 +143,27 @@ def _attempt(stash: Stash, post: Post, now: UnixSeconds, run: Callable[[], _Outc
 
 
 def _confirmed(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> _Outcome:
-    done = confirm(stash, octets, now)
+    try:
+        done = confirm(stash, octets, now)
+    except BadInput:
+        # The same letter once more, since nobody could be told the first time: the token is used up, and rightly.
+        if (already := _already(stash, octets, now)) is None:
+            raise
+        done = already
     letter = letter_on_confirmation(stash, done, now, post.message_id)
     action = "waiting" if done.missing else "confirmed"
     return _Outcome(action, done.subscriber.address, done.key.fingerprint, letter, done.missing)
+
+
+def _already(stash: Stash, octets: bytes, now: UnixSeconds) -> Confirmed | None:
+    """That a key counts which has signed a token of its own within its time."""
+    proof = read_proof(stash, octets, now)
+    for token in proof.tokens:
+        holder = stash.subscriber(token.address)
+        key = find_key(holder.keys, token.fingerprint) if holder else None
+        if holder and key and key.state is KeyState.ACTIVE and key.fingerprint in proof.signers and token.until > now:
+            return Confirmed(holder, key, [])
+    return None
 
 
 def _deposited(stash: Stash, post: Post, keys: list[bytes], now: UnixSeconds) -> _Outcome:

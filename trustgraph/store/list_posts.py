@@ -59,6 +59,13 @@ def remember(
     return True
 
 
+def forget(store: Store, list_number: int, digests: Sequence[bytes], delivery: bytes) -> None:
+    """What this delivery has put on record was not posted after all."""
+    mine = (_C.list_id == list_number) & (_C.delivery == delivery) & _C.digest.in_(sorted(digests))
+    with store.writing() as connection:
+        connection.execute(sa.delete(_SEEN).where(mine))
+
+
 def take_turns(connection: sa.Connection, table: sa.Table) -> None:
     """Be alone with a table until the transaction ends, as whoever writes to SQLite is anyway; others may read."""
     if connection.dialect.name != "sqlite":

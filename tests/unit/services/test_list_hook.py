@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.signed_posts import LIST, NOW, header, pgp_mime, unsigned
+from tests.signed_posts import LIST, NOW, header, make_key, pgp_mime, unsigned
 from tests.unit.services.list_site import ANNA, BORIS, OTHER_LIST, letters_in, list_site
 from trustgraph.headersig.message import split_message
 from trustgraph.mailinglist.model import Action
@@ -90,6 +90,18 @@ def test_a_signed_post_passes_with_the_field(stash: Stash, make: Any, leading_sp
     assert [b"x-pgp-post=pass" in one for one in results(response)] == [True]
 
 
+@pytest.mark.parametrize("forged", [pgp_mime(BORIS, author=ANNA.address), pgp_mime(make_key("eve@stranger.example"))])
+def test_the_client_is_not_told_whose_keys_are_here(stash: Stash, forged: bytes) -> None:
+    refused = said(hook_of(stash), forged).verdict
+    assert isinstance(refused, Refuse)
+    assert "(not-verified)" in refused.line
+
+
+@pytest.mark.parametrize("recipient", ["birds", "birds@lists.example.", "lists.example!birds", "birds+x@lists.example"])
+def test_no_other_spelling_of_the_list_passes_ungated(stash: Stash, recipient: str) -> None:
+    assert isinstance(said(hook_of(stash), unsigned(ANNA.address), [recipient]).verdict, Refuse)
+
+
 def test_mail_for_no_list_is_none_of_its_business(stash: Stash) -> None:
     assert said(hook_of(stash), unsigned(ANNA.address), [ELSEWHERE]) == Response(Accept())
     assert said(hook_of(stash), unsigned(ANNA.address), ["birds-keys@lists.example"]) == Response(Accept())
@@ -108,7 +120,7 @@ def test_a_replay_and_a_retry(stash: Stash) -> None:
     assert said(hook, post).verdict == Accept(), "a retry: the same octets from the same client"
     replayed = said(hook, post, client="198.51.100.9").verdict
     assert isinstance(replayed, Refuse)
-    assert "replayed" in replayed.line
+    assert "posted before" in replayed.line
 
 
 def test_forged_results_are_taken_out(stash: Stash) -> None:
@@ -151,6 +163,12 @@ def test_to_two_lists_that_both_take_it(stash: Stash) -> None:
     response = said(hook_of(stash), post, [LIST, OTHER_LIST])
     assert response.verdict == Accept()
     assert len(results(response)) == 1
+
+
+def test_to_two_lists_in_one_transaction_a_post_that_names_neither(stash: Stash) -> None:
+    hook, post = hook_of(stash), pgp_mime(ANNA)
+    assert isinstance(said(hook, post, [LIST, OTHER_LIST]).verdict, Refuse)
+    assert said(hook, post, client="198.51.100.9").verdict == Accept(), "it is not used up"
 
 
 def test_to_two_lists_of_which_one_refuses(stash: Stash) -> None:

@@ -182,6 +182,31 @@ def test_a_forger_cannot_have_somebody_flooded(stash: Stash, post: Post) -> None
     assert OF_ONE_LIST < 10_000
 
 
+def test_what_a_signature_proves_needs_no_letter(stash: Stash, post: Post) -> None:
+    """Who forges so many letters that no more are written today keeps nobody from confirming or revoking."""
+    told(stash, deposit(CLARA), post)
+    for number in range(TO_ONE_ADDRESS):
+        told(stash, unsigned(CLARA.address, To=KEYS), post, NOW + number)
+    assert len(post.letters) == TO_ONE_ADDRESS
+    done = told(stash, reply(post.letters[0], CLARA), post, NOW + 60)
+    assert (done.action, done.letters) == ("confirmed", 0)
+    assert state(stash, CLARA) is KeyState.ACTIVE
+    block = armor(revocation(CLARA, AT + 60), b"PUBLIC KEY BLOCK").decode()
+    assert told(stash, message(usual_fields(CLARA.address, To=KEYS), part(block)), post, NOW + 90).action == "revoked"
+    assert state(stash, CLARA) is KeyState.REVOKED
+    assert len(post.letters) == TO_ONE_ADDRESS
+
+
+def test_a_confirmation_that_could_not_be_told_comes_again(stash: Stash, post: Post) -> None:
+    told(stash, deposit(CLARA), post)
+    answer = reply(post.letters[0], CLARA)
+    post.broken = True
+    with pytest.raises(ServiceUnavailable):
+        told(stash, answer, post, NOW + 60)
+    post.broken = False
+    assert told(stash, answer, post, NOW + 120).action == "confirmed"
+
+
 def test_a_letter_that_cannot_be_answered_comes_again(stash: Stash, post: Post) -> None:
     post.broken = True
     for _ in range(TO_ONE_ADDRESS + 3):
@@ -214,6 +239,9 @@ def test_an_open_list_answers_who_wants_to_subscribe(tmp_path: Path, post: Post)
         assert told(stash, reply(post.letters[0], STRANGER), post, NOW + 60).action == "confirmed"
         assert stash.subscriber(STRANGER.address) is not None
         assert set(post.to()) == {STRANGER.address}
+        other = make_key("zoe@stranger.example")
+        assert told(stash, unsigned(other.address, To=KEYS), post).action == "ignored"
+        assert set(post.to()) == {STRANGER.address}, "whoever encloses no key is a stranger"
 
 
 def test_a_letter_that_is_too_large(stash: Stash, post: Post) -> None:
