@@ -386,3 +386,20 @@ def test_nothing_made_up_passes(octets: bytes, at: int, written: bytes, cut: int
         return
     for content, finding in zip(post.contents, findings, strict=False):
         assert finding.result is not Result.PASS or content.text in TEXTS
+
+
+def test_what_is_late_has_to_be_signed_all_the_same() -> None:
+    """Lists are lenient about signatures that come late, so nobody may make one up."""
+    brief = ANNA.signing(options={"extra": subpacket(3, (600).to_bytes(4))})
+    ended = make_key("dora@example.org", lives_seconds=AT - maker.BORN)
+    ring = Ring(ANNA.public, ended.public)
+    for make in (pgp_mime, inline):
+        for key, late in ((brief, "permerror signature-expired"), (ended, EXPIRED)):
+            octets = make(key)
+            assert ring.said(octets) == late
+            assert ring.said(octets.replace(b"swifts", b"swallows")) == BROKEN
+    late_header = header(ANNA)
+    after = AT + 7 * DAY
+    assert ring.said(late_header, after) == "permerror signature-expired"
+    assert ring.said(late_header.replace(b"swifts", b"swallows"), after) == "fail body-altered"
+    assert ring.said(late_header.replace(b"Subject: ", b"Subject: No "), after) == BROKEN
