@@ -12,6 +12,7 @@ from tests.signing_programs import GnuPG, PGPy, Program, Sequoia
 from tests.unit.services.stashes import ANNA, answer, stash_in
 from trustgraph.errors import BadInput
 from trustgraph.mailinglist.model import KeyState
+from trustgraph.mailinglist.token import CONSENT
 from trustgraph.services.list_deposits import confirm, deposit, take_revocations
 from trustgraph.services.list_stash import Stash
 from trustgraph.services.list_subscribers import key_facts, subscribe
@@ -63,7 +64,7 @@ def test_rotation_by_one_text_that_both_keys_sign(stash: Stash, gnupg: GnuPG) ->
     assert proved(stash, old, as_mail=True) is KeyState.ACTIVE
     made = deposit(stash, ANNA, new.public, NOW)
     users = [word for key in (new, old) for word in ("--local-user", key.fingerprint)]
-    token = (made.token_text or "").encode()
+    token = f"{CONSENT}\n\n{made.token_text}".encode()
     done = confirm(stash, gnupg.run(*users, "--clearsign", at=NOW, given=token), NOW)
     assert (done.key.state, done.missing) == (KeyState.ACTIVE, "")
     assert [key.fingerprint for key in done.retired] == [old.fingerprint]

@@ -30,6 +30,7 @@ from tests.signed_posts import (
 )
 from tests.signing_programs import GnuPG, Sequoia
 from tests.system.mailman_server import BIN, REQUEST, MailmanServer
+from trustgraph.mailinglist.token import CONSENT
 
 READER, STRANGER = "reader@example.net", "eve@stranger.example"
 OWNER = LIST.replace("@", "-owner@")
@@ -96,7 +97,7 @@ def reply(letter: EmailMessage, *signers: PostKey) -> bytes:
     quoted = "".join(f"> {line}\n" for line in letter.get_content().splitlines())
     first, *others = (now(one) for one in signers)
     fields = {"To": str(letter["From"]), "Subject": f"Re: {letter['Subject']}"}
-    return pgp_mime(first, f"It is mine.\n\n{quoted}", also=others, **fields)
+    return pgp_mime(first, f"It is mine.\n{CONSENT}\n\n{quoted}", also=others, **fields)
 
 
 def with_key(server: MailmanServer, key: PostKey, *also: PostKey) -> EmailMessage:

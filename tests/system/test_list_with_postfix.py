@@ -27,6 +27,7 @@ from tests.signed_posts import (
 )
 from tests.system.gate_lab import wait_for
 from tests.system.list_host import KEYS, ListHost
+from trustgraph.mailinglist.token import CONSENT
 
 ANNA, BORIS = make_key("anna@example.org"), make_key("boris@example.net")
 ANNAS_NEXT = make_key("anna@example.org", "anna's next")
@@ -76,7 +77,7 @@ def reply(letter: EmailMessage, *signers: PostKey) -> bytes:
     quoted = "".join(f"> {line}\n" for line in text.splitlines())
     first, *others = (now(one) for one in signers)
     return pgp_mime(
-        *(first, f"It is mine.\n\n{quoted}"),
+        *(first, f"It is mine.\n{CONSENT}\n\n{quoted}"),
         also=others,
         To=KEYS,
         Subject=f"Re: {letter['Subject']}",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from trustgraph.errors import BadInput
 from trustgraph.mailinglist.model import MailingList
+from trustgraph.mailinglist.token import CONSENT
 from trustgraph.model import UnixSeconds, to_rfc3339
 
 #: A mailbox that needs no quotes (RFC 5322 section 3.2.3, RFC 6532 section 3.2) and cannot be taken for several.
@@ -104,8 +105,13 @@ def key_request(
     """Ask for the proof that a deposited key is the subscriber's. ``token`` of :func:`.token.token_text`."""
     also = f"""
 You have another key on this list already. Sign with that one too, in the same
-message (--local-user twice) or in a second reply. If you no longer have it,
-ask the list's owner: {_owners(list_)}.
+message (--local-user twice) or in a second reply, and put this line above,
+not quoted, so that nobody takes another letter of yours for your consent:
+
+  {CONSENT}
+
+If you no longer have that key, ask the list's owner:
+{_owners(list_)}.
 """
     text = f"""{_opening(list_)}
 
@@ -156,6 +162,10 @@ Thank you: one signature for this key is here.
   {fingerprint}
 
 Still missing: {missing}.
+
+What an older key signs counts under this line, not quoted:
+
+  {CONSENT}
 """
     return _compose(list_, stamp, _about(list_, "one signature is missing"), text)
 

@@ -27,6 +27,10 @@ LIFETIME_SECONDS = 86_400
 #: A reply quotes one letter, or a thread of a few.
 MAX_TOKENS = 8
 
+#: What an older key says to one that takes over from it, on a line of its own and not quoted: programs sign replies,
+#: protests among them, and quote what they answer.
+CONSENT = "I replace my key on this list."
+
 _STATEMENT = "I hold this key and sign my posts to this list with it."
 _WORDS = ("list", "address", "key", "nonce", "until")
 _QUOTING = re.compile(r"[>|\s]*")
@@ -66,6 +70,11 @@ def read_tokens(text: str) -> tuple[Token, ...]:
     starts = (at for at, line in enumerate(lines) if line == _STATEMENT)
     found = (_token(lines[at + 1 : at + 1 + len(_WORDS) * (_MAX_GAP + 1)]) for at in islice(starts, 4 * MAX_TOKENS))
     return tuple(dict.fromkeys(token for token in found if token))[:MAX_TOKENS]
+
+
+def consents(text: str) -> bool:
+    """Whether a signed text says :data:`CONSENT` in its author's own words."""
+    return any(line.strip() == CONSENT for line in text.splitlines())
 
 
 def _token(lines: Sequence[str]) -> Token | None:

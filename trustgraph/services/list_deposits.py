@@ -133,7 +133,7 @@ def _confirmed(stash: Stash, token: Token, proof: Proof, now: UnixSeconds) -> Co
     overlap = stash.list.rules.overlap_seconds
 
     def decide(known: Subscriber) -> Step:
-        step = keystate.prove(known, token, proof.signers, now, overlap)
+        step = keystate.prove(known, token, proof.signers_for(token), now, overlap)
         _check_alive(merge_copies([step.key.certificate], step.key.fingerprint, now), now)
         return step
 

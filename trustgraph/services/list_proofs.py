@@ -12,7 +12,7 @@ from trustgraph.mailinglist.keystate import MAX_SKEW_SECONDS
 from trustgraph.mailinglist.model import Binding, Kind, Post, PostFinding, SignedContent
 from trustgraph.mailinglist.reading import read_post
 from trustgraph.mailinglist.replies import MAX_SIGNED_OCTETS, signed_text
-from trustgraph.mailinglist.token import LIFETIME_SECONDS, Token, read_tokens
+from trustgraph.mailinglist.token import CONSENT, LIFETIME_SECONDS, Token, consents, read_tokens
 from trustgraph.model import Result, UnixSeconds
 from trustgraph.openpgp.hostcert import HostCertificate
 from trustgraph.openpgp.ownparts import read_host_certificate
@@ -25,10 +25,27 @@ _BARE = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The tokens for this list in a signed text, and the primary fingerprints of all who signed it, each verified."""
+    """The tokens for this list in a signed text, and the primary fingerprints of all who signed it, each verified.
+
+    ``consents``: it says that a key is to be replaced.
+    """
 
     tokens: tuple[Token, ...]
     signers: frozenset[str]
+    consents: bool
+
+    def signers_for(self, token: Token) -> frozenset[str]:
+        """Whose signatures speak for this token: those of other keys only if the text says what they are for.
+
+        Raises :class:`BadInput` when none does.
+        """
+        signers = self.signers if self.consents else self.signers & {token.fingerprint}
+        if not signers:
+            raise BadInput(
+                f"a signature by another key than {token.fingerprint} counts only if this line, not quoted, is in what "
+                f"is signed: {CONSENT}"
+            )
+        return signers
 
 
 def read_proof(stash: Stash, octets: bytes, now: UnixSeconds) -> Proof:
@@ -46,7 +63,8 @@ def read_proof(stash: Stash, octets: bytes, now: UnixSeconds) -> Proof:
     since = max(token.until for token in tokens) - LIFETIME_SECONDS - MAX_SKEW_SECONDS
     for finding in findings:
         _check(finding, UnixSeconds(since))
-    return Proof(tokens, frozenset(finding.fingerprint for finding in findings))
+    signers = frozenset(finding.fingerprint for finding in findings)
+    return Proof(tokens, signers, consents(signed_text(content)))
 
 
 def _signed_content(octets: bytes) -> SignedContent:

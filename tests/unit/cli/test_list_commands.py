@@ -16,6 +16,7 @@ from tests.unit.services.site import site_in
 from tests.unit.services.stashes import ANNA, BERT, LIST, clear
 from trustgraph.cli import run
 from trustgraph.cli.context import now
+from trustgraph.mailinglist.token import CONSENT
 from trustgraph.openpgp.stashed import merge_copies
 
 Run = Callable[..., tuple[int, str, str]]
@@ -170,7 +171,7 @@ def test_vouching_and_rotation(birds: Run, tmp_path: Path) -> None:
     code, out, _ = birds("rotate", LIST, ANNA, "--key", "next.asc", "--json")
     token = one_json(out)["token"]
     assert "another key on this list" in letter_to(tmp_path, ANNA)
-    new, old = signed(token, NEXT, HERS)
+    (new,), (old,) = signed(token, NEXT), signed(f"{CONSENT}\n{token}", HERS)
     code, out, _ = birds("confirm", LIST, "-", stdin=new)
     assert (code, f"still missing: the signature of your key {HERS.fingerprint}" in out) == (0, True)
     assert "one signature is missing" in letter_to(tmp_path, ANNA)

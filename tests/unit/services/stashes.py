@@ -9,6 +9,7 @@ from typing import Any
 from tests.signed_posts import AT, LIST, NOW, Signs, inline, make_key, pgp_mime
 from tests.unit.services.site import site_in
 from trustgraph.mailinglist.model import MailingList, Rules
+from trustgraph.mailinglist.token import CONSENT
 from trustgraph.model import UnixSeconds
 from trustgraph.services.list_deposits import Confirmed, Deposited, confirm, deposit
 from trustgraph.services.list_stash import Stash, stash_of
@@ -33,7 +34,7 @@ def answer(token: str | None, *signers: Signs, quoted: str = "> ") -> bytes:
     """A reply that quotes the letter, as PGP/MIME."""
     assert token is not None
     lines = "".join(f"{quoted}{line}\n" for line in token.splitlines())
-    return pgp_mime(signers[0], f"Yes, that is mine.\n\n{lines}", also=signers[1:])
+    return pgp_mime(signers[0], f"Yes, that is mine.\n{CONSENT}\n\n{lines}", also=signers[1:])
 
 
 def clear(token: str | None, signer: Signs) -> bytes:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.signed_posts import DAY, armor, header, public_block, revocation, revoked, unsigned
+from tests.signed_posts import DAY, armor, header, pgp_mime, public_block, revocation, revoked, unsigned
 from tests.unit.openpgp import openpgp_maker as maker
 from tests.unit.services.stashes import ANNA, AT, BERT, LIST, NOW, answer, clear, make_key, stash_in, with_key
 from trustgraph.errors import BadInput
 from trustgraph.mailinglist.model import KeyState, Rules
+from trustgraph.mailinglist.token import CONSENT
 from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.deposits import MAX_DEPOSIT_BYTES
 from trustgraph.services import list_subscribers
@@ -464,3 +465,18 @@ def test_forgetting_unproved_keys_leaves_the_others(stash: Stash) -> None:
 def test_a_file_of_a_key_is_read_to_a_bound(stash: Stash) -> None:
     with pytest.raises(BadInput, match="at most"):
         take_revocations(stash, b"x" * (MAX_DEPOSIT_BYTES + 1), NOW)
+
+
+def test_a_signed_protest_is_no_consent(tmp_path: Path) -> None:
+    """Who reads her mail deposits a key of his own; she protests, and her program signs and quotes."""
+    stash = stash_in(tmp_path)
+    with_key(stash, HERS)
+    made = deposit(stash, ANNA, NEXT.public, NOW)
+    assert made.token_text
+    quoted = "".join(f"> {line}\n" for line in [*made.token_text.splitlines(), CONSENT])
+    protest = pgp_mime(HERS, f"That was not me! Do not accept it.\n\n{quoted}")
+    with pytest.raises(BadInput, match="not quoted"):
+        confirm(stash, protest, NOW)
+    done = confirm(stash, answer(made.token_text, NEXT), NOW)
+    assert HERS.fingerprint in done.missing
+    assert stash.subscriber(ANNA).keys[0].state is ACTIVE  # type: ignore[union-attr]
