@@ -213,12 +213,14 @@ class PostFinding:
 class Seen:
     """What the list host remembers of a signed content, by its digest: on which list, and in which delivery.
 
-    A digest may have been seen on several lists: a post may be meant for more than one.
+    A digest may have been seen on several lists: a post may be meant for more than one. Not ``passed``: it was let in,
+    and as far as is known the next hop has not taken it yet.
     """
 
     list_number: int
     delivery: bytes
     seen_at: UnixSeconds
+    passed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from trustgraph.mailinglist.model import Flaw
 
 ACCEPTED, BROKEN, QUEUE_FULL, TOO_LARGE = "accepted", "broken", "hold-queue-full", "too-large"
+ON_ITS_WAY = "on-its-way"
 NOT_SUBSCRIBED, UNREADABLE = "not-a-subscriber", "unreadable"
 
 #: Every reason there is, and what kind of flaw it is; None for what is no flaw of the post.
 REASONS: dict[str, Flaw | None] = {
     ACCEPTED: None,
     BROKEN: None,
+    ON_ITS_WAY: None,
     QUEUE_FULL: None,
     "unsigned": Flaw.UNSIGNED,
     TOO_LARGE: Flaw.INVALID,

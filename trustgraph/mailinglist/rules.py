@@ -27,12 +27,15 @@ from trustgraph.mailinglist.model import (
     StashKey,
     Subscriber,
 )
-from trustgraph.mailinglist.reasons import ACCEPTED, NOT_SUBSCRIBED, REASONS, TOO_LARGE, UNREADABLE
+from trustgraph.mailinglist.reasons import ACCEPTED, NOT_SUBSCRIBED, ON_ITS_WAY, REASONS, TOO_LARGE, UNREADABLE
 from trustgraph.mailinglist.subject import same_subject
 from trustgraph.model import Result, UnixSeconds
 
 #: Where the age of a signature does not refuse it, what was accepted is remembered for so long beyond the window.
 REMEMBERED_SECONDS = 366 * DAY_SECONDS
+
+#: So long after a post was let in another delivery of it waits for that one to get on.
+ON_ITS_WAY_SECONDS = 3_600
 
 _DIGEST_OCTETS = 16
 
@@ -81,6 +84,8 @@ def decide(
         verdict = _VERDICTS[action_on(worst.flaw, list_.rules)]
         kept = digests if verdict is PostVerdict.TAG else ()
         return PostDecision(verdict, worst.reason, worst.flaw, post.author, worst.fingerprint, expected, kept)
+    if _is_on_its_way(findings, list_, seen, delivery, now):
+        return PostDecision(PostVerdict.TEMPFAIL, ON_ITS_WAY, None, post.author, findings[0].fingerprint, expected)
     return PostDecision(PostVerdict.ACCEPT, ACCEPTED, None, post.author, findings[0].fingerprint, expected, digests)
 
 
@@ -198,6 +203,24 @@ def _is_for(binding: Binding, list_: MailingList) -> bool | None:
     return None
 
 
+def _is_on_its_way(
+    findings: Sequence[PostFinding],
+    list_: MailingList,
+    seen: Mapping[bytes, Sequence[Seen]],
+    delivery: bytes,
+    now: UnixSeconds,
+) -> bool:
+    """Whether it was let in in another delivery that may yet get on; who is given up takes its turn from that."""
+    return any(
+        before.list_number == list_.number
+        and not before.passed
+        and before.delivery != delivery
+        and now - before.seen_at <= ON_ITS_WAY_SECONDS
+        for finding in findings
+        for before in seen.get(finding.digest, ())
+    )
+
+
 def _to_reuse(
     findings: Sequence[PostFinding],
     list_: MailingList,
@@ -214,7 +237,7 @@ def _to_reuse(
             if before.list_number != list_.number:
                 if not bound:
                     yield _Objection(Flaw.FORGED, "replayed-from-another-list", finding.fingerprint)
-            elif before.delivery != delivery or now - before.seen_at > retry_seconds:
+            elif before.passed and (before.delivery != delivery or now - before.seen_at > retry_seconds):
                 yield _Objection(Flaw.FORGED, "replayed", finding.fingerprint)
     if passing and not bound and list_.rules.on_unbound is not None:
         yield _Objection(Flaw.UNBOUND, "not-bound-to-the-list", passing[0].fingerprint)

@@ -15,6 +15,7 @@ from trustgraph.model import UnixSeconds, to_rfc3339
 MEANINGS: dict[str, str] = {
     "accepted": "it is signed by its author",
     "broken": "it could not be judged",
+    "on-its-way": "it was let in a moment ago, and has not got on yet",
     "hold-queue-full": "too many posts wait for a moderator",
     "unsigned": "it is not signed",
     "too-large": "it is larger than this host takes posts",

@@ -35,7 +35,7 @@ from trustgraph.openpgp.hostcert import HostCertificate
 from trustgraph.openpgp.posts import judge_post, subscriber_certificate
 from trustgraph.services.list_stash import Stash
 from trustgraph.store.list_held import HeldPost, hold
-from trustgraph.store.list_posts import forget, remember, where_seen
+from trustgraph.store.list_posts import forget, remember, settle, where_seen
 
 Clock: TypeAlias = Callable[[], UnixSeconds]
 _Seens: TypeAlias = Mapping[bytes, Sequence[Seen]]
@@ -82,21 +82,29 @@ class PostGate:
         sender: str = "",
         record: bool = True,
         keep: bool = True,
+        passed: bool = True,
     ) -> Checked:
         """Judge a post, line ends CRLF or LF, and act on it: what is let in is remembered, what is held is kept.
 
         ``delivery`` is the mail system's name for this delivery: the same name with the same octets is a retry,
         however late. By default the octets and the client's address are the name, and a retry has to come within
         ``lists.retry`` of the first. ``sender`` is the envelope's. Without ``record`` nothing is remembered or kept,
-        without ``keep`` what is held is somebody else's to keep. Never raises: what cannot be judged is a ``tempfail``.
+        without ``keep`` what is held is somebody else's to keep. Without ``passed`` the caller passes on what is let in
+        and says so by :meth:`settle`; until then another delivery of it is no replay, and waits. Never raises: what
+        cannot be judged is a ``tempfail``.
         """
         try:
             name = named_delivery(octets, client) if delivery is None else _named_by_mta(delivery, octets)
             patience = self.stash.settings.lists.retry_seconds if delivery is None else math.inf
-            return self._check(octets, name, patience, sender, record, keep)
+            return self._check(octets, name, patience, sender, record, keep, passed)
         except Exception as error:  # noqa: BLE001 - whatever it is, the post has not been judged, so it must come again
             decision = PostDecision(PostVerdict.TEMPFAIL, BROKEN)
             return Checked(decision, _NO_POST, (), trouble=f"{type(error).__name__}: {error}")
+
+    def settle(self, checked: Checked, octets: bytes, delivery: bytes | None, client: str = "") -> None:
+        """The next hop has taken a post that was let in. Raises as the store does."""
+        name = named_delivery(octets, client) if delivery is None else _named_by_mta(delivery, octets)
+        settle(self.stash.store, self.stash.list.number, [digest for digest, _ in checked.decision.digests], name)
 
     def forget(self, checked: Checked, octets: bytes, delivery: bytes | None, client: str = "") -> None:
         """A post that was let in went no further, for good: sent again it is no replay. Raises as the store does."""
@@ -108,7 +116,14 @@ class PostGate:
         return self._findings(octets, post, self._author_of(post), now)
 
     def _check(
-        self, octets: bytes, delivery: bytes, retry_seconds: float, sender: str, record: bool, keep: bool
+        self,
+        octets: bytes,
+        delivery: bytes,
+        retry_seconds: float,
+        sender: str,
+        record: bool,
+        keep: bool,
+        passed: bool,
     ) -> Checked:
         now = self._clock()
         stash = self.stash
@@ -118,7 +133,7 @@ class PostGate:
         holders = self._holders(findings, author)
         rules = partial(decide, stash.list, post, findings, author, holders)
         judge = partial(rules, delivery=delivery, retry_seconds=retry_seconds, now=now)
-        decision = self._settled(judge, [one.digest for one in findings], delivery, record, now)
+        decision = self._settled(judge, [one.digest for one in findings], delivery, record, passed, now)
         held, is_new = "", False
         if decision.verdict is PostVerdict.HOLD and record and keep:
             waiting = _held_post(decision, post, len(octets), sender, now)
@@ -133,6 +148,7 @@ class PostGate:
         digests: Sequence[bytes],
         delivery: bytes,
         record: bool,
+        passed: bool,
         now: UnixSeconds,
     ) -> PostDecision:
         """The decision in the light of what was let in before; one that lets in is on record."""
@@ -147,7 +163,7 @@ class PostGate:
                 decisions.append(judge(seen=seen))
                 return decisions[-1].verdict in _LET_IN
 
-            remember(store, self.stash.list.number, decision.digests, delivery, now, still)
+            remember(store, self.stash.list.number, decision.digests, delivery, now, still, passed=passed)
             return decisions[-1]
         with store.reading() as connection:
             return judge(seen=where_seen(connection, digests))

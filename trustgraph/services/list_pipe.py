@@ -47,7 +47,7 @@ def pipe(
     Raises :class:`Undeliverable` when the next one refuses for good a post by whom it says: the MTA may bounce it. It
     then is not on record as posted, so that its author can send it again. A tagged one may be anybody's and is dropped.
     """
-    checked = gate.check(octets, delivery=delivery, sender=sender or "")
+    checked = gate.check(octets, delivery=delivery, sender=sender or "", passed=False)
     if sender in ("", "<>"):
         checked = replace(checked, post=replace(checked.post, automatic=True))
     verdict = checked.decision.verdict
@@ -79,4 +79,8 @@ def _passed_on(
         if checked.decision.verdict is PostVerdict.TAG:
             return Piped(Fate.REFUSED, checked, trouble=str(error))
         raise
+    try:
+        gate.settle(checked, octets, delivery)
+    except TrustgraphError as error:  # it has got on; should a copy come within the hour, that waits for nothing
+        return Piped(Fate.PASSED, checked, trouble=f"not put on record: {error}")
     return Piped(Fate.PASSED, checked)

@@ -379,7 +379,7 @@ list_key_name = Table(
 )
 
 #: Signed contents that lists have accepted, until they would be too old anyway. One table for all lists of the host, so
-#: that one list's post is known when it turns up at another.
+#: that one list's post is known when it turns up at another. Not ``passed``: let in, and not taken by the next hop yet.
 list_seen = Table(
     "list_seen",
     metadata,
@@ -388,6 +388,7 @@ list_seen = Table(
     Column("delivery", LargeBinary(16), nullable=False),
     Column("seen_at", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
+    Column("passed", Boolean, nullable=False),
     Index("list_seen_by_end", "until"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -103,6 +104,21 @@ def test_what_the_list_program_says_is_passed_back(trustgraph: Run, tmp_path: Pa
     (tmp_path / "code").write_text("0")
     assert trustgraph("pipe", LIST, "--delivery", "4X", octets=post)[0] == 0, "the same delivery again"
     assert trustgraph("pipe", LIST, "--delivery", "5Y", octets=post)[2][0]["reason"] == "replayed"
+
+
+def test_a_post_that_waits_for_the_list_program_is_not_its_own_replay(trustgraph: Run, tmp_path: Path) -> None:
+    """Requeued by hand, it is another delivery, with another trace; it waits until the first must be given up."""
+    (tmp_path / "code").write_text("75")
+    post = good()
+    assert trustgraph("pipe", LIST, "--delivery", "4X", octets=post)[0] == 75
+    (tmp_path / "code").write_text("0")
+    requeued = b"Received: from here by here id 5Y\r\n" + post
+    code, _, events = trustgraph("pipe", LIST, "--delivery", "5Y", octets=requeued)
+    assert (code, events[0]["reason"]) == (75, "on-its-way")
+    with sqlite3.connect(tmp_path / "trustgraph.db") as hour_later:
+        hour_later.execute("UPDATE list_seen SET seen_at = seen_at - 3601")
+    assert trustgraph("pipe", LIST, "--delivery", "5Y", octets=requeued)[2][0]["fate"] == "passed"
+    assert trustgraph("pipe", LIST, "--delivery", "6Z", octets=requeued)[2][0]["reason"] == "replayed"
 
 
 def _no_database(home: Path, _: pytest.MonkeyPatch) -> None:

@@ -423,3 +423,14 @@ def test_one_more_signature_never_helps(case: Any, more: PostFinding) -> None:
 @given(LISTS)
 def test_a_forgery_is_never_tagged(list_: MailingList) -> None:
     assert action_on(Flaw.FORGED, list_.rules) is not Action.TAG
+
+
+def test_another_delivery_of_what_has_not_got_on_yet_waits_and_then_takes_over() -> None:
+    def met(ago: int, *, is_passed: bool = False, delivery: bytes = b"o" * 16) -> str:
+        before = Seen(LIST.number, delivery, UnixSeconds(NOW - ago), is_passed)
+        decision = judged(passed(), seen=[before])
+        return f"{decision.verdict} {decision.reason}"
+
+    assert met(0) == met(3_600) == "tempfail on-its-way"
+    assert met(3_601) == "accept accepted"
+    assert met(3_601, is_passed=True) == met(0, is_passed=True) == "reject replayed"

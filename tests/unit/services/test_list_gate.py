@@ -451,10 +451,10 @@ def test_two_processes_and_one_post(stash: Stash, make: Maker, tmp_path: Path) -
     verdicts: list[str] = []
     original = list_gate.remember
 
-    def meanwhile(*arguments: Any) -> bool:
+    def meanwhile(*arguments: Any, **more: Any) -> bool:
         list_gate.remember = original  # type: ignore[assignment]
         verdicts.append(told(check(other, post, delivery=b"theirs")))
-        return original(*arguments)
+        return original(*arguments, **more)
 
     list_gate.remember = meanwhile  # type: ignore[assignment]
     try:

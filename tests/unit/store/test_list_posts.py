@@ -19,7 +19,7 @@ from trustgraph.model import UnixSeconds
 from trustgraph.openpgp.box import PlainBox, SealedBox
 from trustgraph.store import Store, list_held
 from trustgraph.store.list_held import HeldPost, held, hold, read_held, remove_held
-from trustgraph.store.list_posts import remember, where_seen
+from trustgraph.store.list_posts import forget, remember, settle, where_seen
 from trustgraph.store.list_records import Keep
 from trustgraph.store.list_told import may_say, take_back
 from trustgraph.store.lists import create_list
@@ -192,3 +192,21 @@ def test_nothing_is_said_more_often_than_it_may(keep: Keep, count: Callable[[str
     assert may_say(keep, [("a", 2)], LATER), "and every day"
     assert count("list_told") == 1
     assert not may_say(keep, [("c", 0)], NOW)
+
+
+def test_what_has_not_got_on_is_taken_over_and_what_has_is_not(store: Store) -> None:
+    other = b"o" * 16
+    remember(store, 1, [(ONE, LATER)], MINE, NOW, yes, passed=False)
+    assert seen_in(store, ONE) == {ONE: [Seen(1, MINE, NOW, passed=False)]}
+    remember(store, 1, [(ONE, LATER)], MINE, UnixSeconds(NOW + 5), yes)
+    assert seen_in(store, ONE) == {ONE: [Seen(1, MINE, NOW, passed=False)]}, "a retry says nothing new"
+    remember(store, 1, [(ONE, LATER)], other, UnixSeconds(NOW + 9), yes, passed=False)
+    assert seen_in(store, ONE) == {ONE: [Seen(1, other, UnixSeconds(NOW + 9), passed=False)]}
+    settle(store, 1, [ONE], MINE)
+    assert seen_in(store, ONE)[ONE][0].passed is False, "it is no longer this delivery's"
+    settle(store, 1, [ONE], other)
+    assert seen_in(store, ONE) == {ONE: [Seen(1, other, UnixSeconds(NOW + 9))]}
+    forget(store, 1, [ONE], MINE)
+    assert seen_in(store, ONE) != {}
+    forget(store, 1, [ONE], other)
+    assert seen_in(store, ONE) == {}

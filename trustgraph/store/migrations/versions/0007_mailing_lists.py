@@ -72,6 +72,7 @@ def upgrade() -> None:
         sa.Column("delivery", sa.LargeBinary(16), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("passed", sa.Boolean(), nullable=False),
     )
     op.create_index("list_seen_by_end", "list_seen", ["until"])
     op.create_table(
