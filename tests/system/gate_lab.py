@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.system.mail_stack import master_cf
 from tests.system.mail_stack import wait_for as poll
+from tests.system.postfix_home import PostfixHome
 
 DEADLINE = 60.0
 
@@ -98,7 +99,7 @@ def free_port(address: str) -> int:
 
 
 @dataclass
-class MailHost:
+class MailHost(PostfixHome):
     """One host. ``relay`` is the host it sends everything to, if it is a sender.
 
     ``environment`` is what its trustgraph processes have besides our own.
@@ -214,17 +215,6 @@ class MailHost:
             sizes += [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS")]
         return max(sizes)
 
-    def events(self, name: str) -> list[dict[str, object]]:
-        """Events of one name in the milter's log so far."""
-        path = self.home / "milter.log"
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        return [event for line in lines if line.startswith(b"{") and (event := json.loads(line))["event"] == name]
-
-    def log(self) -> str:
-        """Postfix's log so far."""
-        path = self.home / "postfix.log"
-        return path.read_text() if path.exists() else ""
-
     def delivered(self) -> list[Message]:
         """Messages in the mailbox."""
         return [message_from_bytes(path.read_bytes()) for path in sorted((self.home / "mail/box/new").glob("*"))]
@@ -232,17 +222,6 @@ class MailHost:
     def delivered_count(self) -> int:
         """How many there are."""
         return sum(1 for _ in (self.home / "mail/box/new").glob("*"))
-
-    def queue(self) -> list[dict[str, object]]:
-        """What postqueue -j says."""
-        command = ["/usr/sbin/postqueue", "-c", str(self.home / "config"), "-j"]
-        done = subprocess.run(command, capture_output=True, check=True, timeout=DEADLINE)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def flush(self) -> None:
-        """Try everything in the queue now."""
-        command = ["/usr/sbin/postqueue", "-c", str(self.home / "config"), "-f"]
-        subprocess.run(command, capture_output=True, check=True, timeout=DEADLINE)
 
     def postfix_command(self, command: str, *, check: bool = True) -> None:
         """``postfix start`` and its like."""

@@ -11,6 +11,7 @@ import email
 import email.policy
 import json
 import os
+import shlex
 import shutil
 import signal
 import smtplib
@@ -23,11 +24,12 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
 
+from tests.interpreters import distribution_trustgraph, this_trustgraph
 from tests.signed_posts import LIST
 from tests.system.gate_lab import DEADLINE, free_port, wait_for
 from tests.system.mail_stack import master_cf
+from tests.system.postfix_home import PostfixHome
 
-ROOT = Path(__file__).parents[2]
 ADDRESS = "127.0.0.1"
 MODERATOR = "owner@example.net"
 MAILBOXES = ("anna@example.org", "boris@example.net", MODERATOR, "eve@stranger.example")
@@ -79,11 +81,14 @@ gated unix n - n - 0 cleanup
     -o smtpd_milters={signer}
 list unix - n n - 4 pipe
     user=nobody null_sender= flags=q
-    argv={trustgraph} list pipe --sender ${{sender}} --delivery ${{queue_id}} {list}
+    argv={or_later} {home}/trustgraph list pipe --sender ${{sender}} --delivery ${{queue_id}} {list}
 listkeys unix - n n - 4 pipe
     user=nobody null_sender= flags=q
-    argv={trustgraph} list mail --sender ${{sender}} {list}
+    argv={or_later} {home}/trustgraph list mail --sender ${{sender}} {list}
 """
+
+#: As docs/lists.md has it.
+_OR_LATER = '/bin/sh -c {"$$@"; code=$$?; case $$code in 0|77) exit $$code;; esac; exit 75} trustgraph'
 
 _TRUSTGRAPH = """\
 [site]
@@ -99,6 +104,8 @@ listen = "unix:{home}/sign.sock"
 mode = "sign"
 state = "{home}/site"
 socket_mode = "666"
+# Each worker notices changed rules for itself: whoever has asked one knows of one.
+workers = 1
 """
 
 #: What Debian calls msmtp: takes a letter as sendmail does, and says it over SMTP. Postfix's own sendmail serves a
@@ -115,15 +122,14 @@ def command_for_anybody() -> list[str]:
     """`trustgraph` as a program that user nobody can run: this Python, or Debian's of the same version."""
     real = Path(os.path.realpath(sys.executable))
     if all(folder.stat().st_mode & 0o001 for folder in real.parents):
-        return [sys.executable, "-m", "trustgraph"]
-    system = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    assert Path(system).exists(), f"{system}: user nobody needs a Python that it may run"
-    packages = [path for path in sys.path if path.endswith("site-packages")]
-    return ["/usr/bin/env", f"PYTHONPATH={':'.join([str(ROOT), *packages])}", system, "-m", "trustgraph"]
+        return this_trustgraph()
+    command = distribution_trustgraph()
+    assert command, "user nobody needs a Python that it may run"
+    return command
 
 
 @dataclass
-class ListHost:
+class ListHost(PostfixHome):
     """See above. ``prepare`` makes the list; subscribers come by :meth:`trustgraph`."""
 
     home: Path
@@ -149,7 +155,7 @@ class ListHost:
         values = {"home": self.home, "list": LIST, "keys": KEYS, "address": ADDRESS, "inner": self.inner_port}
         values["mailboxes"] = " ".join(f"{{ {one} = {one}/ }}" for one in MAILBOXES)
         values |= {"signer": f"unix:{self.home}/sign.sock" if signing else ""}
-        values |= {"gated": self.gated_port, "trustgraph": " ".join(self._command())}
+        values |= {"gated": self.gated_port, "or_later": _OR_LATER}
         config = self.home / "config"
         (config / "main.cf").write_text(_MAIN_CF.format(**values))
         (config / "master.cf").write_text(master_cf(f"{ADDRESS}:{self.port}") + _SERVICES.format(**values))
@@ -161,6 +167,8 @@ class ListHost:
         (self.home / "trustgraph.toml").write_text(_TRUSTGRAPH.format(**values))
         (self.home / "sendmail").write_text(_SENDMAIL.format(**values))
         (self.home / "sendmail").chmod(0o755)
+        (self.home / "trustgraph").write_text(f'#!/bin/sh\nexec {shlex.join(self._command())} "$@"\n')
+        (self.home / "trustgraph").chmod(0o755)
         deliver = f"smtp://{ADDRESS}:{self.inner_port}/birds-members@lists.example"
         self.trustgraph("list", "create", LIST, "--deliver", deliver, "--moderator", MODERATOR, *options)
 
@@ -237,31 +245,9 @@ class ListHost:
         """Until Postfix has nothing in hand."""
         wait_for(lambda: not self.queue(), "an empty queue")
 
-    def queue(self) -> list[dict[str, object]]:
-        """What postqueue -j says."""
-        command = ["/usr/sbin/postqueue", "-c", str(self.home / "config"), "-j"]
-        done = subprocess.run(command, capture_output=True, check=True, timeout=DEADLINE)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def flush(self) -> None:
-        """Try everything in the queue now."""
-        command = ["/usr/sbin/postqueue", "-c", str(self.home / "config"), "-f"]
-        subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
-
     def held(self) -> list[dict[str, str]]:
         """What waits for a moderator."""
         return [json.loads(line) for line in self.trustgraph("list", "held", LIST, "--json").splitlines()]
-
-    def events(self, name: str) -> list[dict[str, object]]:
-        """Events of one name in the milter's log so far."""
-        path = self.home / "milter.log"
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        return [event for line in lines if line.startswith(b"{") and (event := json.loads(line))["event"] == name]
-
-    def log(self) -> str:
-        """Postfix's log so far."""
-        path = self.home / "postfix.log"
-        return path.read_text() if path.exists() else ""
 
     @contextmanager
     def locked_database(self) -> Iterator[None]:

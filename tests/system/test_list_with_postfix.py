@@ -189,6 +189,21 @@ def test_a_post_that_cannot_be_judged_waits(host: ListHost) -> None:
     host.wait_for_mail("boris@example.net", 1)
 
 
+def test_a_python_that_does_not_start_loses_no_post(host: ListHost) -> None:
+    with_key(host, ANNA)
+    host.settled()
+    before = len(host.mailbox(ANNA.address))
+    program = host.home / "trustgraph"
+    whole = program.read_text()
+    program.write_text(whole.replace("exec ", "exec /usr/bin/env PYTHONHOME=/nonexistent "))
+    host.post(pgp_mime(now(ANNA), "Patience.\n"), ANNA.address)
+    assert "status=deferred" in waited_for(host, "status=deferred")
+    assert len(host.mailbox(ANNA.address)) == before, "nothing bounces"
+    program.write_text(whole)
+    host.flush()
+    host.wait_for_mail("boris@example.net", 1)
+
+
 def test_afterwards_the_host_signs_like_any_host(signing_host: ListHost) -> None:
     host = signing_host
     with_key(host, ANNA)
