@@ -10,7 +10,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ import numpy as np
 
 from tests.benchmarks.measure import print_table
 from tests.conftest import find_program
+from tests.interpreters import distribution_trustgraph, this_trustgraph
 from tests.milter_client import EDITS, Message, MilterClient
 from tests.system.dkim_signer import Signer
 from tests.system.loopback_dns import LoopbackDns
@@ -145,11 +145,10 @@ def settings_in(home: Path, **milter: object) -> Settings:
 
 
 @contextmanager
-def trustgraph_milter(home: Path) -> Iterator[str]:
+def trustgraph_milter(home: Path, trustgraph: Sequence[str]) -> Iterator[str]:
     """`trustgraph milter` on a UNIX socket; its log goes to a file."""
-    command = [sys.executable, "-m", "trustgraph", "--config", str(home / "trustgraph.toml"), "milter"]
     with (home / "log").open("wb") as log:
-        process = subprocess.Popen(command, stderr=log)
+        process = subprocess.Popen([*trustgraph, "--config", str(home / "trustgraph.toml"), "milter"], stderr=log)
     try:
         wait_for(lambda: b"milter_serving" in (home / "log").read_bytes(), "the milter should serve")
         yield f"unix:{home}/milter.sock"
@@ -180,6 +179,13 @@ def opendkim_milter(home: Path, signer: Signer, *, dns: bool) -> Iterator[str]:
             process.wait(60)
 
 
+def pythons() -> dict[str, list[str]]:
+    """What runs the milter: this Python, and the distribution's where that is another."""
+    system = distribution_trustgraph()
+    found = {"this Python": this_trustgraph()}
+    return found if system in (None, found["this Python"]) else {**found, "the distribution's": system}
+
+
 def milter_message(octets: bytes) -> Message:
     fields, body = split_message(octets)
     values = [(name, value.replace(b"\r\n", b"\n")) for name, value in fields]
@@ -208,9 +214,11 @@ def compare_milters(directory: Path) -> None:
     for connections in (1, 8):
         with opendkim_milter(directory / "opendkim", signer, dns=connections > 1) as address:
             theirs = drive(address, [dkim], connections, b"a")
-        with trustgraph_milter(directory / "verify") as address:
-            ours = drive(address, signed, connections, b"a")
-        for name, load in (("OpenDKIM, RSA-2048", theirs), ("trustgraph, Ed25519, 2 workers", ours)):
+        loads = [("OpenDKIM, RSA-2048", theirs)]
+        for name, command in pythons().items():
+            with trustgraph_milter(directory / "verify", command) as address:
+                loads.append((f"trustgraph, Ed25519, 2 workers, {name}", drive(address, signed, connections, b"a")))
+        for name, load in loads:
             ratio = load.per_second / theirs.per_second
             figures = (f"{load.per_second:,.0f}", f"{ratio:.1f}", f"{load.p50:.2f}", f"{load.p99:.2f}")
             rows.append((name, connections, *figures))
@@ -240,7 +248,7 @@ def compare_through_postfix(directory: Path) -> None:
     rates: dict[str, list[float]] = {"no milter": [], "trustgraph": [], "OpenDKIM": []}
     for number in range(ROUNDS):
         rates["no milter"].append(rate("", f"bare{number}"))
-        with trustgraph_milter(directory / "postfix-verify") as address:
+        with trustgraph_milter(directory / "postfix-verify", list(pythons().values())[-1]) as address:
             rates["trustgraph"].append(rate(address, f"ours{number}"))
         with opendkim_milter(directory / "opendkim", Signer("peer.example"), dns=False) as address:
             rates["OpenDKIM"].append(rate(address, f"theirs{number}"))
