@@ -20,9 +20,13 @@ from trustgraph.mailinglist.model import DAY_SECONDS, KeyState, StashKey, Subscr
 from trustgraph.mailinglist.token import Token, token_digest
 from trustgraph.model import UnixSeconds, to_rfc3339
 
-#: Keys of one subscriber; those that nobody has proved to hold make room for newer ones.
+#: Keys of one subscriber that have counted, and others that nobody has proved to hold; these make room for newer ones.
+#: Strangers' letters must not push out the key that he has deposited: more wait in a day than are taken from a mailbox.
 MAX_KEYS = 16
-MAX_PENDING = 4
+MAX_PENDING = 24
+
+#: Letters about one key that may be answered at the same time: who deposits it again must not void the one before.
+MAX_LETTERS = 24
 
 #: Posts signed so long before a key became active still count: they were on their way.
 GRACE_SECONDS = DAY_SECONDS
@@ -97,14 +101,16 @@ def deposit(
         key = replace(known, certificate=copy.certificate, names=copy.names)
         return Step(_with(subscriber.keys, key), key)
     fresh = known or replace(copy, number=0, state=KeyState.PENDING, deposited_at=now)
-    waits = known is not None and known.token_until is not None and known.token_until > now
+    waits = known is not None and (known.token_until or 0) > now
+    out = known.token_nonce.split() if known and waits else []
     key = replace(
         fresh,
         certificate=copy.certificate,
         names=copy.names,
-        token_nonce=token_digest(token),
+        token_nonce=" ".join([token_digest(token), *out][:MAX_LETTERS]),
         token_until=token.until,
-        additional=additional,
+        # A letter in his name is not to take back what he asked for.
+        additional=additional or (waits and fresh.additional),
         proved=fresh.proved and waits,
         approved=fresh.approved and waits,
     )
@@ -121,9 +127,10 @@ def prove(
     can vouch for it is among the signers.
     """
     key = _deposited(subscriber, token.fingerprint)
-    if not hmac.compare_digest(token_digest(token), key.token_nonce):  # of all that is in it
-        raise BadInput("this is not the latest letter about that key: only the nonce of the latest one counts")
-    if key.token_until is None or min(key.token_until, token.until) <= now:
+    digest = token_digest(token)  # of all that is in it
+    if not any(hmac.compare_digest(digest, sent) for sent in key.token_nonce.split()):
+        raise BadInput("these are not the lines of a letter about that key that is still to be answered")
+    if token.until <= now:
         raise BadInput(f"this came too late: it was due until {to_rfc3339(token.until)}; deposit the key again")
     proved, approved = key.fingerprint in signers, bool(_vouchers(subscriber.keys, key) & set(signers))
     if not (proved or approved):
@@ -196,6 +203,7 @@ def _activated(keys: Sequence[StashKey], key: StashKey, now: UnixSeconds, overla
     missing = _missing(keys, key)
     if missing:
         return Step(_with(keys, key), key, missing=missing)
+    keys = _room_to_count(keys, key.fingerprint, now)
     good_from = key.good_from if key.state is KeyState.RETIRING else now
     key = replace(_settled(key), state=KeyState.ACTIVE, good_from=good_from, good_until=None)
     until = UnixSeconds(now + overlap_seconds)
@@ -222,17 +230,23 @@ def _with(keys: Iterable[StashKey], key: StashKey) -> tuple[StashKey, ...]:
 
 
 def _room(keys: Sequence[StashKey], fingerprint: str, now: UnixSeconds) -> tuple[StashKey, ...]:
-    """The keys without those that make room for one with this fingerprint."""
-    others = [key for key in current(keys, now) if key.fingerprint != fingerprint]
-    unproved = [key for key in others if not has_counted(key)]
-    if len(unproved) >= MAX_PENDING:
-        others.remove(min(unproved, key=lambda key: key.token_until or 0))
+    """The keys without those that make room for one with this fingerprint to wait."""
+    waiting = [key for key in keys if not has_counted(key) and key.fingerprint != fingerprint]
+    kept = sorted(current(waiting, now), key=lambda key: key.token_until or key.deposited_at)[1 - MAX_PENDING :]
+    others = tuple(key for key in keys if key not in waiting or key in kept)
+    return _room_to_count(others, fingerprint, now)
+
+
+def _room_to_count(keys: Sequence[StashKey], fingerprint: str, now: UnixSeconds) -> tuple[StashKey, ...]:
+    """The keys without one that ended long ago, where its place is needed by the one with this fingerprint."""
+    others = [key for key in keys if has_counted(key) and key.fingerprint != fingerprint]
+    if len(others) < MAX_KEYS:
+        return tuple(keys)
     past = [key for key in others if key.good_until is not None and key.good_until + _REMEMBERED_SECONDS <= now]
-    if len(others) >= MAX_KEYS and past:
-        others.remove(min(past, key=lambda key: key.good_until or 0))
-    if len(others) >= MAX_KEYS:
+    if not past:
         raise BadInput(f"{MAX_KEYS} keys are as many as a subscriber may have: ask the list's owner to unsubscribe you")
-    return tuple(key for key in keys if key in others or key.fingerprint == fingerprint)
+    oldest = min(past, key=lambda key: key.good_until or 0)
+    return tuple(key for key in keys if key is not oldest)
 
 
 def _listed(fingerprints: Iterable[str]) -> str:

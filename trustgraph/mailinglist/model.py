@@ -104,11 +104,11 @@ class StashKey:
     """A subscriber's key as the stash has it. ``fingerprint`` is of the primary key, lower-case hex.
 
     ``certificate`` is binary and public. ``good_from`` is when it became active; what was signed before does not count
-    (a day's grace aside). ``good_until`` ends a retiring key. ``token_nonce`` and ``token_until`` are of the proof of
-    possession that is awaited, empty and None when none is. ``approved``: a pending key that was deposited as the
-    successor of another needs that one's signature too, unless a moderator has approved: ``approved`` says that one of
-    the two is there, ``proved`` that the key's own signature is. ``token_nonce`` is a digest of the whole token. An
-    ``additional`` key takes over from none. ``reminded_of`` is the moment of expiry that the subscriber was told of
+    (a day's grace aside). ``good_until`` ends a retiring key. ``token_nonce`` has the digests of the whole tokens that
+    are out, the newest first, with spaces between; ``token_until`` is of the newest, None where no proof is awaited.
+    ``approved``: a pending key that was deposited as the successor of another needs that one's signature too, unless a
+    moderator has approved: ``approved`` says that one of the two is there, ``proved`` that the key's own signature is.
+    An ``additional`` key takes over from none. ``reminded_of`` is the moment of expiry that the subscriber was told of
     ahead, and the second after it once told that it is over. ``names`` are the fingerprints and key IDs, lower-case
     hex, of all its keys that may sign: what a signature names it by.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from trustgraph.errors import BadInput
 from trustgraph.mailinglist import keystate
-from trustgraph.mailinglist.keystate import MAX_KEYS, MAX_PENDING, Step, find_key, may_sign, why_not
+from trustgraph.mailinglist.keystate import MAX_KEYS, MAX_LETTERS, MAX_PENDING, Step, find_key, may_sign, why_not
 from trustgraph.mailinglist.model import DAY_SECONDS, KeyState, StashKey, Subscriber
 from trustgraph.mailinglist.token import Token
 from trustgraph.model import UnixSeconds
@@ -111,12 +112,33 @@ def test_a_token_is_good_for_a_day() -> None:
         proved(waiting, TWO, at=NOW + DAY_SECONDS)
 
 
-def test_only_the_latest_token_counts() -> None:
+def test_another_deposit_of_the_key_does_not_void_the_letter_before() -> None:
     waiting = anna(*deposited(anna(*deposited(NOBODY).keys), number=2, at=NOW + 5).keys)
     assert len(waiting.keys) == 1
-    with pytest.raises(BadInput, match="latest"):
-        proved(waiting, TWO)
-    assert proved(waiting, TWO, given=token(number=2, at=NOW + 5)).key.state is ACTIVE
+    for answered in (token(), token(number=2, at=NOW + 5)):
+        step = proved(waiting, TWO, given=answered)
+        assert (step.key.state, step.key.token_nonce) == (ACTIVE, ""), "and with it the other letter is answered too"
+    with pytest.raises(BadInput, match="still to be answered"):
+        proved(waiting, TWO, given=token(number=3))
+    with pytest.raises(BadInput, match="too late"):
+        proved(waiting, TWO, at=NOW + DAY_SECONDS)
+    assert proved(waiting, TWO, given=token(number=2, at=NOW + 5), at=NOW + DAY_SECONDS).key.state is ACTIVE
+
+
+def test_letters_of_the_day_before_are_not_answered_any_more() -> None:
+    later = NOW + DAY_SECONDS
+    waiting = anna(*deposited(anna(*deposited(NOBODY).keys), number=2, at=later).keys)
+    with pytest.raises(BadInput, match="still to be answered"):
+        proved(waiting, TWO, at=NOW + 60)
+
+
+def test_letters_that_are_out_are_bounded() -> None:
+    who = NOBODY
+    for number in range(MAX_LETTERS + 1):
+        who = anna(*deposited(who, number=number).keys)
+    with pytest.raises(BadInput, match="still to be answered"):
+        proved(who, TWO, given=token(number=0))
+    assert proved(who, TWO, given=token(number=1)).key.state is ACTIVE
 
 
 @pytest.mark.parametrize(
@@ -129,7 +151,7 @@ def test_only_the_latest_token_counts() -> None:
     ],
 )
 def test_a_token_for_something_else_proves_nothing(other: Token) -> None:
-    with pytest.raises(BadInput, match="latest"):
+    with pytest.raises(BadInput, match="still to be answered"):
         proved(anna(*deposited(NOBODY).keys), TWO, given=other)
 
 
@@ -285,6 +307,36 @@ def test_keys_are_bounded_and_those_long_retired_make_room() -> None:
     recent = replace(past, good_until=UnixSeconds(NOW - 89 * DAY_SECONDS))
     with pytest.raises(BadInput, match="16 keys"):
         deposited(anna(*full[:3], recent, *full[4:]))
+    waiting = [key(f"{number:040x}", PENDING, token_until=UnixSeconds(NOW + 1)) for number in range(50, 60)]
+    assert len(deposited(anna(*full[:-1], *waiting)).keys) == MAX_KEYS + len(waiting), "what others sent takes no place"
+
+
+def test_of_many_that_wait_no_more_come_to_count_than_may() -> None:
+    who = anna(*(key(f"{number:040x}") for number in range(MAX_KEYS - 1)))
+    for number in (50, 51):
+        who = anna(*deposited(who, f"{number:040x}", more=True).keys)
+    first, *_ = who.keys
+    for number, matches in ((50, ""), (51, "16 keys")):
+        name = f"{number:040x}"
+        with pytest.raises(BadInput, match=matches) if matches else nullcontext():
+            who = anna(*proved(who, name, first.fingerprint, given=token(name)).keys)
+    assert sum(one.good_from is not None for one in who.keys) == MAX_KEYS
+
+
+def test_what_was_revoked_and_never_counted_makes_room_by_its_age() -> None:
+    gone = key(f"{99:040x}", REVOKED, good_from=None, deposited_at=UnixSeconds(NOW + DAY_SECONDS + 5))
+    who = anna(gone)
+    for number in range(MAX_PENDING):
+        who = anna(*deposited(who, f"{number:040x}", at=NOW + number).keys)
+    assert gone in who.keys
+    assert len(who.keys) == MAX_PENDING
+
+
+def test_a_strangers_deposit_of_the_same_key_does_not_have_it_take_over() -> None:
+    waiting = deposited(anna(key(ONE)), more=True)
+    again = deposited(anna(*waiting.keys), number=2)
+    step = proved(anna(*again.keys), TWO, ONE)
+    assert states(step) == {ONE: ACTIVE, TWO: ACTIVE}
 
 
 def test_unproved_keys_are_forgotten_in_time() -> None:
