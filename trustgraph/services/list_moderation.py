@@ -1,12 +1,13 @@
 """The hold queue of a list, for its moderators: what waits, and what becomes of it.
 
-A post is passed on before it is taken out of the queue: whoever is cut off in between finds it there and may pass it on
-once more, but nothing is ever lost.
+A post is passed on before it is taken out of the queue: whoever is cut off in between finds it there, and may pass it
+on once more when half an hour is over; nothing is ever lost. For so long it is his who has taken it in hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -27,7 +28,7 @@ from trustgraph.services.list_passing import pass_on
 from trustgraph.services.list_results import authserv_of, with_results
 from trustgraph.services.list_stash import Stash
 from trustgraph.store import list_held
-from trustgraph.store.list_held import HeldPost, read_held, remove_held
+from trustgraph.store.list_held import CLAIM_SECONDS, HeldPost, claim, read_held, release, remove_held
 from trustgraph.store.list_posts import remember
 
 
@@ -73,15 +74,22 @@ def approve(stash: Stash, name: str, now: UnixSeconds, *, add_key: bytes | bool 
             "--raw` prints and reject it here with --silent"
         )
     held_post, octets = read_held(stash.keep, name)
+    with _in_hand(stash, name, now):
+        fingerprint = _pass_on(stash, held_post, octets, add_key, now)
+        remove_held(stash.keep, name)
+    return Approved(held_post, fingerprint)
+
+
+def _pass_on(stash: Stash, held_post: HeldPost, octets: bytes, add_key: bytes | bool, now: UnixSeconds) -> str:
+    """Returns the fingerprint of the key that was added, if one was."""
     post = _read(octets)
     fingerprint = _add_key(stash, post, octets, add_key, now) if add_key is not False else ""
     digests = to_remember(PostGate(stash).findings_of(octets, post, now), stash.list.rules, now, unverified=True)
-    delivery = sha256(b"approved " + name.encode()).digest()[:16]
+    delivery = sha256(b"approved " + held_post.name.encode()).digest()[:16]
     remember(stash.store, stash.list.number, digests, delivery, now, lambda _seen: True)
     sender = held_post.sender or held_post.author
     pass_on(stash.list.deliver, _marked(stash, held_post, octets), sender, stash.list.address)
-    remove_held(stash.keep, name)
-    return Approved(held_post, fingerprint)
+    return fingerprint
 
 
 def reject(stash: Stash, name: str, now: UnixSeconds, *, silent: bool) -> Rejected:
@@ -95,14 +103,30 @@ def reject(stash: Stash, name: str, now: UnixSeconds, *, silent: bool) -> Reject
         if remove_held(stash.keep, name):
             return Rejected(name)
         raise
-    if not remove_held(stash.keep, name):
-        raise BadInput(f"{name}: somebody else was quicker")
+    with _in_hand(stash, name, now):
+        remove_held(stash.keep, name)
     if silent:
         return Rejected(name)
     try:
         return Rejected(name, answer_rejected(stash, post, now))
     except TrustgraphError as error:  # it is gone, and that is what was asked for
         return Rejected(name, trouble=str(error))
+
+
+@contextmanager
+def _in_hand(stash: Stash, name: str, now: UnixSeconds) -> Iterator[None]:
+    """Nobody else approves or rejects it meanwhile, or he is told so."""
+    if not claim(stash.keep, name, now):
+        raise BadInput(
+            f"{name}: somebody has it in hand, or was cut off; if it is still held in {CLAIM_SECONDS // 60} minutes, "
+            "try again"
+        )
+    try:
+        yield
+    except BaseException:
+        with suppress(TrustgraphError):
+            release(stash.keep, name, now)
+        raise
 
 
 def _marked(stash: Stash, post: HeldPost, octets: bytes) -> bytes:

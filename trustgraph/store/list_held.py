@@ -20,6 +20,9 @@ _HELD = schema.list_held
 #: However small the posts that a list's rules allow for: together they fill no disk.
 MAX_HELD_OCTETS = 512 * 1024 * 1024
 
+#: So long one moderator may take to pass a post on before another may: more than the next hop is waited for.
+CLAIM_SECONDS = 1_800
+
 
 @dataclass(frozen=True, slots=True)
 class HeldPost:
@@ -110,6 +113,23 @@ def read_held(keep: Keep, name: str) -> tuple[HeldPost, bytes]:
     if post.damaged:
         raise BadInput(f"{name}: the record of this held post does not open: it was changed, or is under another key")
     return post, keep.box.open(bytes(row.post), _about(keep, "post", name))
+
+
+def claim(keep: Keep, name: str, now: UnixSeconds) -> bool:
+    """Take one in hand; False if somebody else has it, or there is none."""
+    free = sa.or_(_HELD.c.claimed_at.is_(None), _HELD.c.claimed_at <= now - CLAIM_SECONDS)
+    return _set_claim(keep, name, free, now)
+
+
+def release(keep: Keep, name: str, claimed_at: UnixSeconds) -> None:
+    """Let go of one that is still held, unless somebody else has it in hand by now."""
+    _set_claim(keep, name, _HELD.c.claimed_at == claimed_at, None)
+
+
+def _set_claim(keep: Keep, name: str, where: sa.ColumnElement[bool], at: UnixSeconds | None) -> bool:
+    named = (_HELD.c.list_id == keep.list_number) & (_HELD.c.name == name)
+    with keep.store.writing() as connection:
+        return bool(connection.execute(sa.update(_HELD).where(named, where).values(claimed_at=at)).rowcount)
 
 
 def remove_held(keep: Keep, name: str) -> bool:

@@ -378,7 +378,7 @@ list_key_name = Table(
     Index("list_key_name_of_key", "key_id"),
 )
 
-#: Signed contents that lists have accepted, until they would be too old anyway. One table for all lists of the host, so
+#: Signed contents that lists have accepted, until long after they are too old. One table for all lists of the host, so
 #: that one list's post is known when it turns up at another. Not ``passed``: let in, and not taken by the next hop yet.
 list_seen = Table(
     "list_seen",
@@ -393,7 +393,7 @@ list_seen = Table(
 )
 
 #: Posts that wait for a moderator; ``name`` is what commands call them by. ``sealed`` says what is known of the post,
-#: ``post`` is the message itself under seal.
+#: ``post`` is the message itself under seal. ``claimed_at``: since when a moderator has it in hand.
 list_held = Table(
     "list_held",
     metadata,
@@ -406,6 +406,7 @@ list_held = Table(
     Column("reason", Text, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("post", LargeBinary, nullable=False),
+    Column("claimed_at", BigInteger),
     Index("list_held_of_list", "list_id", "delivery", unique=True),
 )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,7 @@ from trustgraph.services.list_deposits import deposit, revoke, rotate
 from trustgraph.services.list_gate import Checked, PostGate
 from trustgraph.services.list_moderation import approve, held, reject, show
 from trustgraph.services.list_stash import Stash
+from trustgraph.store.list_held import CLAIM_SECONDS, claim, release
 
 NEW = make_key(ANNA.address, "anna's new key")
 
@@ -158,6 +161,44 @@ def test_cut_off_after_passing_on_nothing_is_lost(
             approve(stash, name, NOW)
     assert passed(tmp_path)
     assert [one.name for one in held(stash)] == [name]
+
+
+def test_two_moderators_at_once_post_it_once(stash: Stash, tmp_path: Path) -> None:
+    name = hold(stash, unsigned(ANNA.address))
+
+    def try_it(_: int) -> str:
+        try:
+            return approve(stash, name, NOW).post.name
+        except BadInput as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(try_it, range(4)))
+    assert said.count(name) == 1
+    assert all("somebody has it in hand" in one or "no post of that name" in one for one in said if one != name)
+    assert (tmp_path / "envelopes").read_text().count("\n") == 1
+
+
+def test_a_moderator_who_was_cut_off_keeps_it_from_the_others_for_a_while_only(stash: Stash, tmp_path: Path) -> None:
+    name = hold(stash, unsigned(ANNA.address))
+    assert claim(stash.keep, name, NOW)
+    for decide in (approve, partial(reject, silent=True)):
+        with pytest.raises(BadInput, match="in 30 minutes"):
+            decide(stash, name, UnixSeconds(NOW + CLAIM_SECONDS - 1))
+    assert not passed(tmp_path)
+    approve(stash, name, UnixSeconds(NOW + CLAIM_SECONDS))
+    assert passed(tmp_path)
+
+
+def test_who_is_late_does_not_let_go_of_what_another_has_in_hand(stash: Stash) -> None:
+    name = hold(stash, unsigned(ANNA.address))
+    later = UnixSeconds(NOW + CLAIM_SECONDS)
+    assert claim(stash.keep, name, NOW)
+    assert claim(stash.keep, name, later)
+    release(stash.keep, name, NOW)
+    assert not claim(stash.keep, name, later)
+    release(stash.keep, name, later)
+    assert claim(stash.keep, name, later)
 
 
 def test_a_list_that_delivers_nowhere_says_what_to_do(stash: Stash) -> None:

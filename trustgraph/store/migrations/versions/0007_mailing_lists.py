@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("post", sa.LargeBinary(), nullable=False),
+        sa.Column("claimed_at", sa.BigInteger()),
     )
     op.create_index("list_held_of_list", "list_held", ["list_id", "delivery"], unique=True)
     op.create_table(
