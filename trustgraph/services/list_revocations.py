@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 from trustgraph.errors import BadInput
@@ -19,7 +18,11 @@ from trustgraph.store import list_keys
 
 
 class _NothingToDo(Exception):
-    """These copies do not end the key, or it has ended already."""
+    """These copies do not end the key."""
+
+
+class _Already(Exception):
+    """They do, and did before."""
 
 
 def change_keys(stash: Stash, address: str, decide: Callable[[Subscriber], Step]) -> tuple[Subscriber, Step]:
@@ -46,10 +49,13 @@ def revoke(stash: Stash, address: str, fingerprint: str, note: str = "") -> tupl
     return subscriber, step.key
 
 
-def take_revocations(stash: Stash, blob: bytes, now: UnixSeconds) -> list[tuple[Subscriber, StashKey]]:
+def take_revocations(
+    stash: Stash, blob: bytes, now: UnixSeconds, *, again: bool = False
+) -> list[tuple[Subscriber, StashKey]]:
     """Take in what keys say of their own end: certificates with a revocation in them, or revocations by themselves.
 
-    A revocation proves itself, whoever brings it. Returns whose keys it ended; nobody's is none.
+    A revocation proves itself, whoever brings it. Returns whose keys it ended, with ``again`` those too that it ended
+    before; nobody's is none.
     """
     if len(blob) > MAX_DEPOSIT_BYTES:
         raise BadInput(f"a key of {len(blob):,} octets: at most {MAX_DEPOSIT_BYTES:,} are read")
@@ -59,11 +65,11 @@ def take_revocations(stash: Stash, blob: bytes, now: UnixSeconds) -> list[tuple[
     for name, packet in bare_revocations(blob):
         for key in list_keys.keys_named(stash.keep, name, provisional=True):
             found.setdefault(key.fingerprint, []).append(revocation_copy(key.certificate, packet))
-    return [ended for fingerprint, copies in found.items() for ended in _end(stash, fingerprint, copies, now)]
+    return [ended for fingerprint, copies in found.items() for ended in _end(stash, fingerprint, copies, now, again)]
 
 
 def _end(
-    stash: Stash, fingerprint: str, copies: list[bytes], now: UnixSeconds
+    stash: Stash, fingerprint: str, copies: list[bytes], now: UnixSeconds, again: bool
 ) -> Iterator[tuple[Subscriber, StashKey]]:
     """Every subscriber who has the key, and the key as it is now, where these copies of it end it."""
 
@@ -77,11 +83,16 @@ def _end(
         else:
             step = keystate.end(known, fingerprint, merged.revoked_at)
         if (step.key.state, step.key.good_until) == (key.state, key.good_until):
-            raise _NothingToDo
+            raise _Already
         changed = replace(step.key, certificate=merged.octets)
         return replace(step, key=changed, keys=tuple(changed if one == step.key else one for one in step.keys))
 
     for one in list_keys.holders(stash.keep, fingerprint, provisional=True):
-        with suppress(_NothingToDo):
+        try:
             subscriber, step = change_keys(stash, one.address, decide)
             yield subscriber, step.key
+        except _NothingToDo:
+            pass
+        except _Already:
+            if again and (known := find_key(one.keys, fingerprint)):
+                yield one, known

@@ -125,21 +125,13 @@ def _proved(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> list[_
 
 def _asked(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> _Outcome:
     """What becomes of a letter that proves nothing."""
-    if _has_token(post):
-        # Mail programs enclose the key with every letter: this one is an answer, and no deposit.
-        return _attempt(stash, post, now, lambda: _confirmed(stash, post, octets, now))
-    keys = _keys(octets)
-    if not keys:
-        nothing = BadInput("there is neither a public key in it nor the signed lines of a letter of ours")
-        return _refused(stash, post, now, nothing)
-    return _attempt(stash, post, now, lambda: _deposited(stash, post, keys, now))
-
-
-def _attempt(stash: Stash, post: Post, now: UnixSeconds, run: Callable[[], _Outcome]) -> _Outcome:
+    # Mail programs enclose the key with every letter: one with a token is an answer, and no deposit.
+    is_answer = _has_token(post)
+    keys = [] if is_answer else _keys(octets)
     try:
-        return run()
+        return _confirmed(stash, post, octets, now) if is_answer else _deposited(stash, post, keys, now)
     except BadInput as error:
-        return _refused(stash, post, now, error)
+        return _already_revoked(stash, post, keys, now) or _refused(stash, post, now, error)
 
 
 def _confirmed(stash: Stash, post: Post, octets: bytes, now: UnixSeconds) -> _Outcome:
@@ -168,7 +160,7 @@ def _already(stash: Stash, octets: bytes, now: UnixSeconds) -> Confirmed | None:
 
 def _deposited(stash: Stash, post: Post, keys: list[bytes], now: UnixSeconds) -> _Outcome:
     """The first that will do; which of several its owner wants to sign with nobody can tell."""
-    problem = BadInput("there is no key in it")
+    problem = BadInput("there is neither a public key in it nor the signed lines of a letter of ours")
     for number, blob in enumerate(keys):
         try:
             done = deposit(stash, post.author, blob, now)
@@ -180,11 +172,24 @@ def _deposited(stash: Stash, post: Post, keys: list[bytes], now: UnixSeconds) ->
     raise problem
 
 
-def _revocations(stash: Stash, blob: bytes, now: UnixSeconds) -> list[tuple[Subscriber, StashKey]]:
+def _revocations(
+    stash: Stash, blob: bytes, now: UnixSeconds, *, again: bool = False
+) -> list[tuple[Subscriber, StashKey]]:
     try:
-        return list(take_revocations(stash, blob, now))
+        return take_revocations(stash, blob, now, again=again)
     except BadInput:
         return []
+
+
+def _already_revoked(stash: Stash, post: Post, keys: list[bytes], now: UnixSeconds) -> _Outcome | None:
+    """That a key of the author's is revoked, to who could not be told the first time that the letter came."""
+    author = stash.subscriber(post.author)
+    for blob in keys if author else []:
+        for who, key in _revocations(stash, blob, now, again=True):
+            if author and who.address == author.address:
+                letter = letter_on_revocation(stash, who, key, now, post.message_id)
+                return _Outcome("revoked", who.address, key.fingerprint, letter)
+    return None
 
 
 def _refused(stash: Stash, post: Post, now: UnixSeconds, why: BadInput) -> _Outcome:

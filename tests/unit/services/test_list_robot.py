@@ -26,7 +26,7 @@ from tests.signed_posts import (
     unsigned,
     usual_fields,
 )
-from tests.unit.services.list_site import ANNA, ANNAS_ALIAS, OTHER_LIST, list_site
+from tests.unit.services.list_site import ANNA, ANNAS_ALIAS, BORIS, OTHER_LIST, list_site
 from trustgraph.errors import ServiceUnavailable
 from trustgraph.mailinglist.model import KeyState
 from trustgraph.model import UnixSeconds
@@ -130,6 +130,23 @@ def test_a_key_that_revokes_itself(stash: Stash, post: Post) -> None:
     assert (done.action, done.address) == ("revoked", ANNA.address)
     assert state(stash, ANNA) is KeyState.REVOKED
     assert post.to() == [ANNA.address]
+
+
+def test_a_revocation_that_could_not_be_told_comes_again(stash: Stash, post: Post) -> None:
+    block = armor(revocation(ANNA, AT + 60), b"PUBLIC KEY BLOCK").decode()
+    revoking = message(usual_fields(ANNA.address, To=KEYS), part(block))
+    post.broken = True
+    with pytest.raises(ServiceUnavailable):
+        told(stash, revoking, post)
+    assert state(stash, ANNA) is KeyState.REVOKED
+    post.broken = False
+    assert told(stash, revoking, post).action == "revoked"
+    assert post.to() == [ANNA.address]
+    new = make_key("anna@example.org", "anna's second")
+    both = multipart(part(block), part(public_block(new).decode(), "application/pgp-keys"))
+    assert told(stash, message(usual_fields(ANNA.address, To=KEYS), both), post).fingerprint == new.fingerprint
+    forwarded = message(usual_fields(BORIS.address, To=KEYS), part(block))
+    assert told(stash, forwarded, post).action == "refused", "it is no key of his"
 
 
 @pytest.mark.parametrize(
