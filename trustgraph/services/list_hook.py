@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
+from weakref import WeakSet
 
 from trustgraph.errors import BadInput, TrustgraphError
 from trustgraph.headersig.message import Field, join_message
@@ -56,13 +57,22 @@ _TELLING = frozenset({"signature-does-not-verify", "key-expired", "key-retired",
 _FRESH_SECONDS = 2.0
 
 
-@dataclass(slots=True)
+#: Posts on their way into one worker, together; what would be more comes again.
+MAX_ARRIVING_OCTETS = 256 * 1024 * 1024
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class _Arriving:
-    """A post on its way in, and the lists that it is for, each with the recipient that says so."""
+    """A post on its way in, and the lists that it is for, each with the recipient that says so.
+
+    ``kept`` is how many octets of it are; ``put_off``: there is no room for it.
+    """
 
     lists: dict[bytes, MailingList]
     chunks: list[bytes] = field(default_factory=list)
     octets: int = 0
+    kept: int = 0
+    put_off: bool = False
 
 
 class ListHook:
@@ -77,6 +87,7 @@ class ListHook:
         self._known: dict[str, MailingList] = {}
         self._known_at = float("-inf")
         self._lock = Lock()
+        self._arriving: WeakSet[_Arriving] = WeakSet()
         # Of its own: posts that wait for the database must not keep other mail waiting.
         self._lookups = ThreadPoolExecutor(1, "lists")
 
@@ -87,22 +98,33 @@ class ListHook:
         lists = self._lists_among(transaction.recipients)
         if not lists:
             return Accept()
-        transaction.notes = _Arriving(lists)
+        transaction.notes = arriving = _Arriving(lists)
+        self._arriving.add(arriving)
         return None
 
     def body(self, transaction: Transaction, chunk: bytes) -> None:
         """A piece of a post; of one that is too large no more is kept than shows it."""
         arriving = transaction.notes
         arriving.octets += len(chunk)
-        if arriving.octets <= self._settings.lists.max_post_bytes + len(chunk):
-            arriving.chunks.append(chunk)
+        if arriving.put_off or arriving.octets > self._settings.lists.max_post_bytes + len(chunk):
+            return
+        if sum(one.kept for one in self._arriving) + len(chunk) > MAX_ARRIVING_OCTETS:
+            arriving.put_off, arriving.kept = True, 0
+            arriving.chunks.clear()
+            return
+        arriving.chunks.append(chunk)
+        arriving.kept += len(chunk)
 
     async def end_of_message(self, transaction: Transaction) -> Response:
         """The strictest decision of all its lists."""
         arriving = transaction.notes
         if not isinstance(arriving, _Arriving) or not arriving.lists:
             raise BadInput("a post without a list")
+        if arriving.put_off:
+            self._log("list_post_put_off", queue_id=transaction.queue_id, why="too many posts arrive at once")
+            return Response(_LATER)
         octets = join_message(_fields(transaction), b"".join(arriving.chunks))
+        arriving.chunks.clear()
         return await asyncio.to_thread(self._judged, transaction, arriving, octets)
 
     def _judged(self, transaction: Transaction, arriving: _Arriving, octets: bytes) -> Response:

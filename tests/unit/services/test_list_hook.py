@@ -123,6 +123,30 @@ def test_a_replay_and_a_retry(stash: Stash) -> None:
     assert "posted before" in replayed.line
 
 
+def test_posts_that_arrive_together_take_no_more_memory_than_there_is(
+    stash: Stash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook, post = hook_of(stash), pgp_mime(ANNA)
+    waiting = Transaction(Client(), "mx.example.org", b"", (), True, {}, [LIST.encode()])
+    asyncio.run(hook.end_of_header(waiting))
+    hook.body(waiting, b"x" * 1_000)
+    monkeypatch.setattr(list_hook, "MAX_ARRIVING_OCTETS", 1_000 + len(post) // 2)
+    big = Transaction(Client(), "mx.example.org", b"", (), True, {}, [LIST.encode()])
+    asyncio.run(hook.end_of_header(big))
+    for _ in range(3):
+        hook.body(big, b"x" * (len(post) // 3))
+    assert (big.notes.kept, big.notes.chunks) == (0, []), "what is put off takes no room"
+    put_off = asyncio.run(hook.end_of_message(big)).verdict
+    assert isinstance(put_off, Refuse)
+    assert put_off.temporary
+    judged = said(hook, unsigned(ANNA.address, "short\n")).verdict
+    assert isinstance(judged, Refuse)
+    assert not judged.temporary, "there is room for a short one"
+    del waiting
+    monkeypatch.setattr(list_hook, "MAX_ARRIVING_OCTETS", len(post))
+    assert said(hook, post).verdict == Accept()
+
+
 def test_forged_results_are_taken_out(stash: Stash) -> None:
     forged = b"Authentication-Results: lists.example; x-pgp-post=pass\r\n"
     other = b"Authentication-Results: other.example; x-pgp-post=pass\r\n"
