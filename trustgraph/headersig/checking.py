@@ -60,9 +60,9 @@ class Presented:
     problem: str = ""
 
 
-def presented_signatures(header: Header) -> list[Presented]:
-    """The topmost :data:`MAX_SIGNATURES` signature fields of a header, from the top."""
-    return [_presented(value) for value in header.signature_values[:MAX_SIGNATURES]]
+def presented_signatures(header: Header, at_most: int = MAX_SIGNATURES) -> list[Presented]:
+    """The topmost signature fields of a header, from the top."""
+    return [_presented(value) for value in header.signature_values[:at_most]]
 
 
 def _presented(value: bytes) -> Presented:

@@ -13,7 +13,6 @@ from contextlib import suppress
 
 from trustgraph.errors import BadInput
 from trustgraph.headersig.canonical import relaxed_value
-from trustgraph.headersig.checking import MAX_SIGNATURES
 from trustgraph.headersig.coverage import FIELD, SINGLETONS
 from trustgraph.headersig.field import parse_field
 from trustgraph.headersig.message import (
@@ -31,6 +30,10 @@ from trustgraph.mailinglist.problem import PostProblem
 from trustgraph.mailinglist.protected import binding_of
 
 MAX_POST_OCTETS = 32 * 1024 * 1024
+
+#: Every host on the way puts its own above the subscriber's.
+MAX_HEADER_SIGNATURES = 20
+
 _MAX_SHOWN = 998
 
 
@@ -80,7 +83,7 @@ def _check_message(message: bytes, body_at: int, fields: Sequence[Field]) -> Non
 
 
 def _signed_in(message: Entity) -> tuple[SignedContent, ...]:
-    values = [value for name, value in message.fields if name.lower() == FIELD.lower()][:MAX_SIGNATURES]
+    values = [value for name, value in message.fields if name.lower() == FIELD.lower()][:MAX_HEADER_SIGNATURES]
     whole = tuple(_under_header_signature(message.fields, value) for value in values)
     try:
         in_body = signed_in_body(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trustgraph.mailinglist.model import Flaw
 
 ACCEPTED, BROKEN, QUEUE_FULL, TOO_LARGE = "accepted", "broken", "hold-queue-full", "too-large"
-ON_ITS_WAY = "on-its-way"
+ON_ITS_WAY, TOO_LONG_AGO = "on-its-way", "signed-too-long-ago"
 NOT_SUBSCRIBED, UNREADABLE = "not-a-subscriber", "unreadable"
 
 #: Every reason there is, and what kind of flaw it is; None for what is no flaw of the post.
@@ -45,7 +45,7 @@ REASONS: dict[str, Flaw | None] = {
     "signature-expired": Flaw.EXPIRED,
     "key-expired": Flaw.EXPIRED,
     "key-retired": Flaw.EXPIRED,
-    "signed-too-long-ago": Flaw.EXPIRED,
+    TOO_LONG_AGO: Flaw.EXPIRED,
     NOT_SUBSCRIBED: Flaw.UNKNOWN,
     "unknown-key": Flaw.UNKNOWN,
     "key-pending": Flaw.UNKNOWN,

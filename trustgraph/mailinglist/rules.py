@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from trustgraph.mailinglist.keystate import MAX_SKEW_SECONDS, find_key, may_sign, why_not
+from trustgraph.mailinglist.keystate import MAX_SKEW_SECONDS, find_key, has_counted, may_sign, why_not
 from trustgraph.mailinglist.model import (
     DAY_SECONDS,
     Action,
@@ -27,11 +27,19 @@ from trustgraph.mailinglist.model import (
     StashKey,
     Subscriber,
 )
-from trustgraph.mailinglist.reasons import ACCEPTED, NOT_SUBSCRIBED, ON_ITS_WAY, REASONS, TOO_LARGE, UNREADABLE
+from trustgraph.mailinglist.reasons import (
+    ACCEPTED,
+    NOT_SUBSCRIBED,
+    ON_ITS_WAY,
+    REASONS,
+    TOO_LARGE,
+    TOO_LONG_AGO,
+    UNREADABLE,
+)
 from trustgraph.mailinglist.subject import same_subject
 from trustgraph.model import Result, UnixSeconds
 
-#: Where the age of a signature does not refuse it, what was accepted is remembered for so long beyond the window.
+#: What was accepted is remembered for so long beyond the window.
 REMEMBERED_SECONDS = 366 * DAY_SECONDS
 
 #: So long after a post was let in another delivery of it waits for that one to get on.
@@ -50,6 +58,35 @@ class _Objection(NamedTuple):
     fingerprint: str = ""
 
 
+class _Past(NamedTuple):
+    """What was let in before, as one delivery at one time has to see it."""
+
+    list_number: int
+    seen: Mapping[bytes, Sequence[Seen]]
+    delivery: bytes
+    retry_seconds: float
+    now: UnixSeconds
+
+    def of(self, finding: PostFinding, *, here: bool = True) -> Iterator[Seen]:
+        """Where the like was let in on this list, or on others."""
+        return (one for one in self.seen.get(finding.digest, ()) if (one.list_number == self.list_number) is here)
+
+    def is_retry(self, before: Seen) -> bool:
+        """Whether it was let in in this very delivery, whose client has not heard of it."""
+        return before.delivery == self.delivery and self.now - before.seen_at <= self.retry_seconds
+
+    def first_tried(self, finding: PostFinding) -> UnixSeconds:
+        """A retry is as old as its first try was."""
+        return min((one.seen_at for one in self.of(finding) if self.is_retry(one)), default=self.now)
+
+    def is_on_its_way(self, finding: PostFinding) -> bool:
+        """Whether it was let in in another delivery that may yet get on; who is given up takes its turn from that."""
+        return any(
+            not before.passed and before.delivery != self.delivery and self.now - before.seen_at <= ON_ITS_WAY_SECONDS
+            for before in self.of(finding)
+        )
+
+
 def decide(
     list_: MailingList,
     post: Post,
@@ -66,14 +103,16 @@ def decide(
     ``subscriber`` is whose address ``post.author`` is, None if nobody's. ``holders`` has, by fingerprint, the addresses
     of all subscribers who have proved to hold that key, revoked or not. ``seen`` has, by digest, where it was accepted
     before. ``delivery`` tells this delivery from others: what was seen in the same one, at most ``retry_seconds`` ago,
-    is a retry and no replay.
+    is a retry and no replay, and no older than it was then.
     """
     if subscriber and subscriber.provisional:
         subscriber = None
+    findings = _of_the_author(findings, subscriber)
+    past = _Past(list_.number, seen, delivery, retry_seconds, now)
     objections = [
         *_to_post(post, findings, subscriber),
-        *(each for finding in findings for each in _to_finding(finding, list_, post, subscriber, holders, now)),
-        *_to_reuse(findings, list_, seen, delivery, retry_seconds, now),
+        *(each for finding in findings for each in _to_finding(finding, list_, post, subscriber, holders, past)),
+        *_to_reuse(findings, list_, past),
     ]
     expected = () if subscriber is None else tuple(k.fingerprint for k in subscriber.keys if may_sign(k, now, now))
     digests = to_remember(findings, list_.rules, now)
@@ -84,7 +123,7 @@ def decide(
         verdict = _VERDICTS[action_on(worst.flaw, list_.rules)]
         kept = digests if verdict is PostVerdict.TAG else ()
         return PostDecision(verdict, worst.reason, worst.flaw, post.author, worst.fingerprint, expected, kept)
-    if _is_on_its_way(findings, list_, seen, delivery, now):
+    if any(past.is_on_its_way(finding) for finding in findings):
         return PostDecision(PostVerdict.TEMPFAIL, ON_ITS_WAY, None, post.author, findings[0].fingerprint, expected)
     return PostDecision(PostVerdict.ACCEPT, ACCEPTED, None, post.author, findings[0].fingerprint, expected, digests)
 
@@ -111,12 +150,14 @@ def to_remember(
 ) -> tuple[tuple[bytes, UnixSeconds], ...]:
     """The digests of a post that is let in, each with the end of the time for which it must not come again.
 
+    That is long after the window: a list may have a moderator look at what is too old, or open its window further.
+
     Only of signatures that hold: who spoils one bit of a signature must not use up the post that it is taken from. With
     ``unverified`` of all of them, for a post that a moderator has read and let in.
     """
-    longer = 0 if rules.on_expired is Action.REJECT else REMEMBERED_SECONDS
+    later = rules.window_seconds + MAX_SKEW_SECONDS + REMEMBERED_SECONDS
     ends = {
-        one.digest: UnixSeconds(max(one.signed_at or now, now) + rules.window_seconds + MAX_SKEW_SECONDS + longer)
+        one.digest: UnixSeconds(max(one.signed_at or now, now) + later)
         for one in findings
         if (unverified or one.result is Result.PASS) and len(one.digest) == _DIGEST_OCTETS
     }
@@ -126,6 +167,17 @@ def to_remember(
 def is_as_signed(finding: PostFinding, list_: MailingList, post: Post) -> bool:
     """Whether the header that a signature covers, as far as it does, is the post's, and names this list."""
     return not any(_against_binding(finding.binding, list_, post))
+
+
+def _of_the_author(findings: Sequence[PostFinding], subscriber: Subscriber | None) -> list[PostFinding]:
+    """Without the header signatures of others where the author's own holds.
+
+    A host that signs one subscriber's mail for him may relay that of others, and signs that as every host does.
+    """
+    own = {key.fingerprint for key in subscriber.keys if has_counted(key)} if subscriber else set()
+    if not any(one.result is Result.PASS and one.fingerprint in own for one in findings):
+        return list(findings)
+    return [one for one in findings if one.kind is not Kind.HEADER or one.fingerprint in own]
 
 
 def _to_post(post: Post, findings: Sequence[PostFinding], subscriber: Subscriber | None) -> Iterator[_Objection]:
@@ -148,7 +200,7 @@ def _to_finding(
     post: Post,
     subscriber: Subscriber | None,
     holders: Mapping[str, Collection[str]],
-    now: UnixSeconds,
+    past: _Past,
 ) -> Iterator[_Objection]:
     """What speaks against one signature on its own."""
     flaws: list[str] = []
@@ -157,9 +209,9 @@ def _to_finding(
     elif finding.signed_at is None or len(finding.digest) != _DIGEST_OCTETS or not finding.fingerprint:
         flaws.append(UNREADABLE)
     else:
-        flaws += _against_key(finding.fingerprint, finding.signed_at, subscriber, holders, now)
-        if finding.signed_at < now - list_.rules.window_seconds:
-            flaws.append("signed-too-long-ago")
+        flaws += _against_key(finding.fingerprint, finding.signed_at, subscriber, holders, past.now)
+        if finding.signed_at < past.first_tried(finding) - list_.rules.window_seconds:
+            flaws.append(TOO_LONG_AGO)
         flaws += _against_binding(finding.binding, list_, post)
     for reason in flaws:
         flaw = REASONS.get(reason)
@@ -203,41 +255,14 @@ def _is_for(binding: Binding, list_: MailingList) -> bool | None:
     return None
 
 
-def _is_on_its_way(
-    findings: Sequence[PostFinding],
-    list_: MailingList,
-    seen: Mapping[bytes, Sequence[Seen]],
-    delivery: bytes,
-    now: UnixSeconds,
-) -> bool:
-    """Whether it was let in in another delivery that may yet get on; who is given up takes its turn from that."""
-    return any(
-        before.list_number == list_.number
-        and not before.passed
-        and before.delivery != delivery
-        and now - before.seen_at <= ON_ITS_WAY_SECONDS
-        for finding in findings
-        for before in seen.get(finding.digest, ())
-    )
-
-
-def _to_reuse(
-    findings: Sequence[PostFinding],
-    list_: MailingList,
-    seen: Mapping[bytes, Sequence[Seen]],
-    delivery: bytes,
-    retry_seconds: float,
-    now: UnixSeconds,
-) -> Iterator[_Objection]:
+def _to_reuse(findings: Sequence[PostFinding], list_: MailingList, past: _Past) -> Iterator[_Objection]:
     """What was meant for another place or time. Of all signatures together, one that names the list is enough."""
     passing = [one for one in findings if one.result is Result.PASS]
     bound = any(_is_for(one.binding, list_) for one in passing)
     for finding in passing:
-        for before in seen.get(finding.digest, ()):
-            if before.list_number != list_.number:
-                if not bound:
-                    yield _Objection(Flaw.FORGED, "replayed-from-another-list", finding.fingerprint)
-            elif before.passed and (before.delivery != delivery or now - before.seen_at > retry_seconds):
-                yield _Objection(Flaw.FORGED, "replayed", finding.fingerprint)
+        if not bound and any(past.of(finding, here=False)):
+            yield _Objection(Flaw.FORGED, "replayed-from-another-list", finding.fingerprint)
+        if any(before.passed and not past.is_retry(before) for before in past.of(finding)):
+            yield _Objection(Flaw.FORGED, "replayed", finding.fingerprint)
     if passing and not bound and list_.rules.on_unbound is not None:
         yield _Objection(Flaw.UNBOUND, "not-bound-to-the-list", passing[0].fingerprint)

@@ -27,6 +27,7 @@ from trustgraph.headersig.checking import (
 from trustgraph.headersig.message import Field
 from trustgraph.headersig.text import Header
 from trustgraph.mailinglist.model import Binding, Kind, Post, PostFinding, SignedContent
+from trustgraph.mailinglist.reading import MAX_HEADER_SIGNATURES
 from trustgraph.model import Result, UnixSeconds
 from trustgraph.openpgp.deposits import read_deposit, subscriber_certificate
 from trustgraph.openpgp.digest import HASHES
@@ -115,7 +116,7 @@ def _judge_headers(
     header: Header, bindings: Mapping[bytes, Binding], body: bytes, certificates: Certificates, now: UnixSeconds
 ) -> Iterator[PostFinding]:
     digest: bytes | None = None
-    for presented in presented_signatures(header):
+    for presented in presented_signatures(header, MAX_HEADER_SIGNATURES):
         signature = presented.signature
         if signature is None or presented.value not in bindings:
             continue

@@ -64,7 +64,7 @@ def change_list(store: Store, address: str, change: Callable[[MailingList], Mail
 def delete_list(store: Store, number: int) -> None:
     """Forget a list, its subscribers, their keys and what it holds.
 
-    What its posts were remembered by stays until it would be too old: they must not turn up at other lists.
+    What its posts were remembered by stays for as long as ever: they must not turn up at other lists.
     """
     with store.writing() as connection:
         for table in (

@@ -35,7 +35,7 @@ from tests.signed_posts import (
 from trustgraph.errors import BadInput
 from trustgraph.mailinglist import reading
 from trustgraph.mailinglist.model import Binding, Kind, Post
-from trustgraph.mailinglist.reading import read_post
+from trustgraph.mailinglist.reading import MAX_HEADER_SIGNATURES, read_post
 
 ANNA = make_key("anna@example.org")
 MIME, CLEAR, HEADER, PLAIN = pgp_mime(ANNA), inline(ANNA), header(ANNA), unsigned(ANNA.address)
@@ -551,11 +551,14 @@ def test_a_signature_over_all_covers_what_would_be_a_problem() -> None:
     assert said(b"Sender: mallory@example.net\r\n" + HEADER) == "other-sender"
 
 
-def test_at_most_three_header_signatures() -> None:
+def test_hosts_on_the_way_do_not_hide_the_subscribers_own_header_signature() -> None:
     octets = HEADER
-    for number in range(4):
+    for number in range(MAX_HEADER_SIGNATURES - 1):
         octets = b"PGP-Header-Signature: v=%d\r\n" % number + octets
-    assert [one.signature.strip() for one in read_post(octets).contents] == [b"v=3", b"v=2", b"v=1"]
+    lowest, *above = reversed([one.signature.strip() for one in read_post(octets).contents])
+    assert lowest.startswith(b"v=1; d=laptop.example.org;")
+    assert above == [b"v=%d" % number for number in range(MAX_HEADER_SIGNATURES - 1)]
+    assert len(read_post(b"PGP-Header-Signature: v=x\r\n" + octets).contents) == MAX_HEADER_SIGNATURES
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,34 @@ def test_two_signatures_in_two_ways(stash: Stash) -> None:
     assert told(check(stash, fresh)) == "reject signature-does-not-verify"
 
 
+def test_relays_sign_above_the_subscriber(stash: Stash) -> None:
+    post = header(ANNA)
+    for number in range(6):
+        post = header_signed(make_key(f"relay{number}.example"), post)
+    assert told(check(stash, post)) == "accept accepted"
+
+
+def test_a_submission_host_that_signs_for_boris_relays_annas_post(stash: Stash) -> None:
+    assert told(check(stash, header_signed(BORIS, pgp_mime(ANNA)))) == "accept accepted"
+    assert told(check(stash, header_signed(BORIS, unsigned(ANNA.address)))) == "reject another-subscribers-key"
+
+
+def test_a_retry_is_no_older_than_the_first_try(stash: Stash, make: Maker) -> None:
+    longer = {"lifetime_seconds": 14 * DAY} if make is header else {}
+    post, late = make(ANNA.signing(at=NOW - 7 * DAY + 10), **longer), NOW + 3_600
+    assert told(check(stash, post, delivery=b"A1")) == "accept accepted"
+    assert told(check(stash, post, late, delivery=b"A1")) == "accept accepted"
+    assert told(check(stash, post, late, delivery=b"A2")) == "reject replayed"
+
+
+def test_what_was_tagged_is_tagged_when_it_comes_again(stash: Stash, make: Maker) -> None:
+    lenient = with_rules(stash, on_expired=Action.TAG)
+    longer = {"lifetime_seconds": 14 * DAY} if make is header else {}
+    post = make(ANNA.signing(at=NOW - 8 * DAY), **longer)
+    for _ in range(2):
+        assert told(check(lenient, post, delivery=b"A1", passed=False)) == "tag signed-too-long-ago"
+
+
 def test_signed_too_long_ago(stash: Stash, make: Maker) -> None:
     old = ANNA.signing(at=AT - 8 * DAY)
     lasting = {"lifetime_seconds": 14 * DAY} if make is header else {}
