@@ -239,6 +239,8 @@ class Agreement:
     """What both sides can: the older version, the common actions and flags. ``packet`` says so to the MTA.
 
     ``answered`` holds the commands that need an answer each, end of message not among them, which always does.
+    With ``leading_space`` values come with the white space behind the colon; if not, one space of it is missing.
+    ``can_skip``: the rest of a body can be declined.
     """
 
     version: int
@@ -246,16 +248,8 @@ class Agreement:
     flags: Flag
     answered: frozenset[type[Event]]
     packet: bytes
-
-    @property
-    def leading_space(self) -> bool:
-        """Whether values come with the white space behind the colon; if not, one space of it is missing."""
-        return Flag.LEADING_SPACE in self.flags
-
-    @property
-    def can_skip(self) -> bool:
-        """Whether the rest of a body can be declined."""
-        return Flag.SKIP in self.flags and Body in self.answered
+    leading_space: bool
+    can_skip: bool
 
 
 def negotiate(offer: Negotiate, wishes: Wishes, answer_connect: bool = False) -> Agreement:
@@ -276,7 +270,8 @@ def negotiate(offer: Negotiate, wishes: Wishes, answer_connect: bool = False) ->
         lists = b"".join(stage.to_bytes(4) + names + b"\0" for stage, names in wishes.macros.items())
     answered = frozenset(event for event, silence in _SILENCE.items() if silence not in flags)
     packet = encode(b"O", _OPTIONS.pack(version, actions, flags) + lists)
-    return Agreement(version, actions, flags, answered, packet)
+    can_skip = Flag.SKIP in flags and Body in answered
+    return Agreement(version, actions, flags, answered, packet, Flag.LEADING_SPACE in flags, can_skip)
 
 
 def encode(command: bytes, data: bytes = b"") -> bytes:

@@ -12,12 +12,13 @@ import socket
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from trustgraph.milter import protocol, replies
 from trustgraph.milter.accepting import Acceptor, Place
 from trustgraph.milter.eager import Eager
-from trustgraph.milter.protocol import Agreement, Decoder, Flag, ProtocolError, Wishes, negotiate
+from trustgraph.milter.protocol import Agreement, Decoder, ProtocolError, Wishes, negotiate
 from trustgraph.milter.transaction import (
     Client,
     MessageHandler,
@@ -92,6 +93,8 @@ _HELD_BYTES = 64 * 1024
 #: How long aborted connections and cancelled handlers may take to end.
 _FAREWELL_SECONDS = 1.0
 
+_OFFERS_KEPT = 16
+
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 #: Commands that end a message under way without an answer: the letters of abort, quit, and quit with a new client.
@@ -111,7 +114,8 @@ class MilterServer:
     ) -> None:
         """``on_error`` is told each exception that became a temporary failure, and each protocol error."""
         self.handler = handler
-        self.wishes = wishes or Wishes()
+        # An MTA offers the same at each connection, and many connections have one message.
+        self.negotiate = lru_cache(_OFFERS_KEPT)(partial(negotiate, wishes=wishes or Wishes()))
         self.limits = limits or Limits()
         self.counts = Counts()
         self.stopping = False
@@ -354,7 +358,7 @@ class _Connection(asyncio.Protocol):
     # The connection.
 
     def _on_negotiate(self, event: protocol.Negotiate) -> None:
-        self._agreement = negotiate(event, self._server.wishes, answer_connect=self._one_too_many)
+        self._agreement = self._server.negotiate(event, answer_connect=self._one_too_many)
         self._answered = self._agreement.answered
         self._out.append(self._agreement.packet)
         if self._silence:
@@ -455,7 +459,7 @@ class _Connection(asyncio.Protocol):
     def _on_body(self, event: protocol.Body) -> None:
         self._take_body(event.chunk)
         if protocol.Body in self._answered:
-            skip = not self._current().body_wanted and Flag.SKIP in cast(Agreement, self._agreement).flags
+            skip = not self._current().body_wanted and cast(Agreement, self._agreement).can_skip
             self._give_verdict_or(replies.SKIP if skip else replies.CONTINUE)
 
     def _on_end_of_message(self, event: protocol.EndOfMessage) -> None:
