@@ -96,7 +96,7 @@ def held(
             return
         at = now()
         rows = [held_row(one, at) for one in waiting]
-        title = f"{len(rows)} posts to {stash.list.address} on hold"
+        title = f"{len(rows)} {'post' if len(rows) == 1 else 'posts'} to {stash.list.address} on hold"
         print_table(title, ["ID", "age", "octets", "author", "subject", "reason", "signed by", "expected"], rows)
 
 
