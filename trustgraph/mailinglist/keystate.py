@@ -87,11 +87,12 @@ def deposit(
     now: UnixSeconds,
     token: Token,
     *,
-    additional: bool = False,
+    additional: bool | None = False,
 ) -> Step:
     """A key is deposited, or a newer copy of one, merged with what there was; ``token`` is what is to be signed.
 
-    A copy of an active key needs no proof: whatever is in it, the key itself has said. Raises :class:`BadInput` for a
+    ``additional`` None: as it was asked for while the key waits, else not. A copy of an active key needs no proof:
+    whatever is in it, the key itself has said. Raises :class:`BadInput` for a
     key that is revoked, and for one too many.
     """
     fingerprint, known = copy.fingerprint, find_key(subscriber.keys, copy.fingerprint)
@@ -109,8 +110,7 @@ def deposit(
         names=copy.names,
         token_nonce=" ".join([token_digest(token), *out][:MAX_LETTERS]),
         token_until=token.until,
-        # A letter in his name is not to take back what he asked for.
-        additional=additional or (waits and fresh.additional),
+        additional=(waits and fresh.additional) if additional is None else additional,
         proved=fresh.proved and waits,
         approved=fresh.approved and waits,
     )

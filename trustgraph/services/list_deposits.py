@@ -64,15 +64,16 @@ def deposit(
     now: UnixSeconds,
     *,
     fingerprint_vouched: str | None = None,
-    additional: bool = False,
+    additional: bool | None = False,
     approved: bool = False,
 ) -> Deposited:
     """Take in a public key for a subscriber, or a newer copy of one that is there.
 
     ``fingerprint_vouched``: the list's owner knows that the key with this fingerprint is the subscriber's, so that it
     counts at once. ``approved``: a moderator's word in the place of the older key's signature. ``additional``: the
-    older ones stay as they are. Raises :class:`BadInput` for who is no subscriber (unless the list is open) and for a
-    key that is none, is secret, cannot sign, has expired, is revoked, or is another than vouched for.
+    older ones stay as they are; None for a stranger's letter, which is not to take back what was asked for. Raises
+    :class:`BadInput` for who is no subscriber (unless the list is open) and for a key that is none, is secret, cannot
+    sign, has expired, is revoked, or is another than vouched for.
     """
     canonical = canonical_address(address)
     take_revocations(stash, blob, now)

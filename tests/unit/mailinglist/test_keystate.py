@@ -37,7 +37,9 @@ def token(fingerprint: str = TWO, number: int = 1, *, address: str = NOBODY.addr
     return Token("birds@lists.example", address, fingerprint, f"{number:032x}", UnixSeconds(at + DAY_SECONDS))
 
 
-def deposited(who: Subscriber, fingerprint: str = TWO, number: int = 1, *, at: int = NOW, more: bool = False) -> Step:
+def deposited(
+    who: Subscriber, fingerprint: str = TWO, number: int = 1, *, at: int = NOW, more: bool | None = False
+) -> Step:
     copy = key(fingerprint, PENDING, certificate=b"newer", names=(fingerprint, "id"))
     return keystate.deposit(who, copy, UnixSeconds(at), token(fingerprint, number, at=at), additional=more)
 
@@ -334,9 +336,15 @@ def test_what_was_revoked_and_never_counted_makes_room_by_its_age() -> None:
 
 def test_a_strangers_deposit_of_the_same_key_does_not_have_it_take_over() -> None:
     waiting = deposited(anna(key(ONE)), more=True)
-    again = deposited(anna(*waiting.keys), number=2)
-    step = proved(anna(*again.keys), TWO, ONE)
-    assert states(step) == {ONE: ACTIVE, TWO: ACTIVE}
+
+    def then(more: bool | None, at: int = NOW) -> dict[str, KeyState]:
+        again = deposited(anna(*waiting.keys), number=2, more=more, at=at)
+        given = token(number=2, at=at)
+        return states(proved(anna(*again.keys), TWO, ONE, given=given, at=at + 60))
+
+    assert then(None) == {ONE: ACTIVE, TWO: ACTIVE}
+    assert then(None, NOW + DAY_SECONDS) == {ONE: RETIRING, TWO: ACTIVE}, "what was asked for with it has lapsed"
+    assert then(more=False) == {ONE: RETIRING, TWO: ACTIVE}, "the list's owner has the last word"
 
 
 def test_unproved_keys_are_forgotten_in_time() -> None:
