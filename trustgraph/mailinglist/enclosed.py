@@ -17,8 +17,9 @@ from trustgraph.mailinglist.reading import MAX_POST_OCTETS
 MAX_KEYS = 8
 MAX_KEY_OCTETS = 1024 * 1024
 
-_BEGIN = re.compile(rb"^-----BEGIN PGP PUBLIC KEY BLOCK-----", re.MULTILINE)
-_END = re.compile(rb"^-----END PGP PUBLIC KEY BLOCK-----", re.MULTILINE)
+# Secret ones too: whoever sends one by mistake has to be told.
+_BEGIN = re.compile(rb"^-----BEGIN PGP (?:PUBLIC|PRIVATE) KEY BLOCK-----", re.MULTILINE)
+_END = re.compile(rb"^-----END PGP (?:PUBLIC|PRIVATE) KEY BLOCK-----", re.MULTILINE)
 _KEY_TYPE = "application/pgp-keys"
 
 
@@ -46,7 +47,7 @@ def _may_hold_key(part: Entity) -> bool:
 
 
 def _blocks(text: bytes) -> Iterator[bytes]:
-    """Armored public keys, from BEGIN to END."""
+    """Armored keys, from BEGIN to END."""
     at = 0
     while (begin := _BEGIN.search(text, at)) and (end := _END.search(text, begin.end())):
         yield text[begin.start() : end.end()]

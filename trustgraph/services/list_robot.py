@@ -22,6 +22,7 @@ from trustgraph.mailinglist.reading import read_post
 from trustgraph.mailinglist.replies import signed_text
 from trustgraph.mailinglist.token import read_tokens
 from trustgraph.model import UnixSeconds
+from trustgraph.openpgp.stashed import holds_secret_key
 from trustgraph.services.list_deposits import Confirmed, confirm, deposit
 from trustgraph.services.list_key_letters import letter_on_confirmation, letter_on_deposit, letter_on_revocation
 from trustgraph.services.list_letters import stamp
@@ -77,7 +78,8 @@ def handle(stash: Stash, octets: bytes, now: UnixSeconds, send: Send, *, sender:
     if why := _unanswerable(stash, post, sender):
         return Handled("ignored", why)
     who = stash.subscriber(post.author)
-    limits = [(f"keys {who.address if who else post.author}", TO_ONE_ADDRESS), ("keys", OF_ONE_LIST)]
+    writer = who.address if who else post.author
+    limits = [_limit(writer), ("keys", OF_ONE_LIST)]
     # Forgers can use up the letters of a day: what a signature proves is done all the same, and not told.
     outcomes = _proved(stash, post, octets, now)
     if not may_say(stash.keep, limits, now):
@@ -89,14 +91,22 @@ def handle(stash: Stash, octets: bytes, now: UnixSeconds, send: Send, *, sender:
     outcomes = outcomes or [_asked(stash, post, octets, now)]
     if who is None and all(one.action == "refused" for one in outcomes):
         return Handled("ignored", "not from a subscriber, and no key in it that would do")
+    # A letter may be about somebody else's key, and whoever has a copy of it may send it again under any name.
+    others = [_limit(address) for address in sorted({one.address for one in outcomes} - {writer})]
+    counted = [*limits, *(limit for limit in others if may_say(stash.keep, [limit], now))]
+    letters = [one.letter for one in outcomes if _limit(one.address) in counted]
     try:
-        for one in outcomes:
-            send(one.letter)
+        for letter in letters:
+            send(letter)
     except ServiceUnavailable:
-        take_back(stash.keep, [what for what, _ in limits], now)
+        take_back(stash.keep, [what for what, _ in counted], now)
         raise
     first = outcomes[0]
-    return Handled(first.action, first.why, first.address, first.fingerprint, len(outcomes))
+    return Handled(first.action, first.why, first.address, first.fingerprint, len(letters))
+
+
+def _limit(address: str) -> tuple[str, int]:
+    return f"keys {address}", TO_ONE_ADDRESS
 
 
 def _unanswerable(stash: Stash, post: Post, sender: str | None) -> str:
@@ -159,11 +169,14 @@ def _already(stash: Stash, octets: bytes, now: UnixSeconds) -> Confirmed | None:
 
 
 def _deposited(stash: Stash, post: Post, keys: list[bytes], now: UnixSeconds) -> _Outcome:
-    """The first that will do; which of several its owner wants to sign with nobody can tell."""
+    """The first that will do; which of several its owner wants to sign with nobody can tell.
+
+    With a secret key among them none will: what matters then is that its owner is told.
+    """
     problem = BadInput("there is neither a public key in it nor the signed lines of a letter of ours")
-    for number, blob in enumerate(keys):
+    for number, blob in enumerate([key for key in keys if holds_secret_key(key)] or keys):
         try:
-            done = deposit(stash, post.author, blob, now)
+            done = deposit(stash, post.author, blob, now, additional=None)
         except BadInput as error:
             problem = problem if number else error
             continue
@@ -182,14 +195,20 @@ def _revocations(
 
 
 def _already_revoked(stash: Stash, post: Post, keys: list[bytes], now: UnixSeconds) -> _Outcome | None:
-    """That a key of the author's is revoked, to who could not be told the first time that the letter came."""
+    """That the author's keys in the letter, and there is nothing else in it, are revoked: he could not be told before.
+
+    Whoever else had his key ended by the letter is not told then; that he posts in vain tells him.
+    """
     author = stash.subscriber(post.author)
-    for blob in keys if author else []:
-        for who, key in _revocations(stash, blob, now, again=True):
-            if author and who.address == author.address:
-                letter = letter_on_revocation(stash, who, key, now, post.message_id)
-                return _Outcome("revoked", who.address, key.fingerprint, letter)
-    return None
+    ended = [
+        [key for who, key in _revocations(stash, blob, now, again=True) if author and who.address == author.address]
+        for blob in keys
+    ]
+    if author is None or not ended or not all(ended):
+        return None
+    key = ended[0][0]
+    letter = letter_on_revocation(stash, author, key, now, post.message_id)
+    return _Outcome("revoked", author.address, key.fingerprint, letter)
 
 
 def _refused(stash: Stash, post: Post, now: UnixSeconds, why: BadInput) -> _Outcome:

@@ -145,6 +145,10 @@ def test_a_revocation_that_could_not_be_told_comes_again(stash: Stash, post: Pos
     new = make_key("anna@example.org", "anna's second")
     both = multipart(part(block), part(public_block(new).decode(), "application/pgp-keys"))
     assert told(stash, message(usual_fields(ANNA.address, To=KEYS), both), post).fingerprint == new.fingerprint
+    secret = multipart(part(block), part(armor(new.secret, b"PRIVATE KEY BLOCK").decode()))
+    leaked = told(stash, message(usual_fields(ANNA.address, To=KEYS), secret), post)
+    assert leaked.action == "refused", "the revoked key beside it hides nothing"
+    assert "secret key" in post.letters[-1].get_content()
     forwarded = message(usual_fields(BORIS.address, To=KEYS), part(block))
     assert told(stash, forwarded, post).action == "refused", "it is no key of his"
 
@@ -197,6 +201,15 @@ def test_a_forger_cannot_have_somebody_flooded(stash: Stash, post: Post) -> None
     assert len(post.letters) == TO_ONE_ADDRESS
     assert told(stash, deposit(CLARA), post, NOW + DAY).action == "deposited"
     assert OF_ONE_LIST < 10_000
+
+
+def test_a_copied_answer_under_other_names_floods_nobody(stash: Stash, post: Post) -> None:
+    told(stash, deposit(CLARA), post)
+    answer = reply(post.letters[0], CLARA)
+    post.letters.clear()
+    for number, name in enumerate([CLARA.address, BORIS.address, ANNA.address] * (TO_ONE_ADDRESS + 2)):
+        told(stash, answer.replace(b"From: " + CLARA.address.encode(), b"From: " + name.encode()), post, NOW + number)
+    assert 0 < post.to().count(CLARA.address) < TO_ONE_ADDRESS
 
 
 def test_what_a_signature_proves_needs_no_letter(stash: Stash, post: Post) -> None:
