@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
-from trustgraph.errors import BadInput, ConfigurationError, TrustgraphError
+from trustgraph.errors import BadInput, ConfigurationError, ServiceUnavailable, TrustgraphError
 from trustgraph.headersig.message import split_message, with_network_line_ends
 from trustgraph.mailinglist.enclosed import enclosed_keys
 from trustgraph.mailinglist.model import Flaw, Post, PostDecision, PostVerdict
@@ -76,7 +76,12 @@ def approve(stash: Stash, name: str, now: UnixSeconds, *, add_key: bytes | bool 
     held_post, octets = read_held(stash.keep, name)
     with _in_hand(stash, name, now):
         fingerprint = _pass_on(stash, held_post, octets, add_key, now)
+    try:
         remove_held(stash.keep, name)
+    except ServiceUnavailable as error:
+        raise ServiceUnavailable(
+            f"{name} is passed on, and still held: {error}; reject it with --silent in {CLAIM_SECONDS // 60} minutes"
+        ) from None
     return Approved(held_post, fingerprint)
 
 

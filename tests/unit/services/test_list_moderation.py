@@ -27,7 +27,7 @@ from tests.signed_posts import (
     unsigned,
 )
 from tests.unit.services.list_site import ANNA, ANNAS_ALIAS, BORIS, another, at, letters_in, list_site
-from trustgraph.errors import BadInput, ConfigurationError, ServiceUnavailable
+from trustgraph.errors import BadInput, ConfigurationError, ServiceUnavailable, StoreBusy
 from trustgraph.mailinglist.model import Action, KeyState, Subscriber
 from trustgraph.model import UnixSeconds
 from trustgraph.services.list_deposits import deposit, revoke, rotate
@@ -152,15 +152,17 @@ def test_cut_off_after_passing_on_nothing_is_lost(
 
     name = hold(stash, unsigned(ANNA.address))
 
-    def killed(*_arguments: object) -> bool:
-        raise KeyboardInterrupt
+    def locked(*_arguments: object) -> bool:
+        raise StoreBusy("database is locked")
 
     with monkeypatch.context() as patched:
-        patched.setattr(list_moderation, "remove_held", killed)
-        with pytest.raises(KeyboardInterrupt):
+        patched.setattr(list_moderation, "remove_held", locked)
+        with pytest.raises(ServiceUnavailable, match=r"is passed on, and still held.*--silent in 30 minutes"):
             approve(stash, name, NOW)
     assert passed(tmp_path)
     assert [one.name for one in held(stash)] == [name]
+    with pytest.raises(BadInput, match="in hand"):
+        approve(stash, name, NOW)
 
 
 def test_two_moderators_at_once_post_it_once(stash: Stash, tmp_path: Path) -> None:
