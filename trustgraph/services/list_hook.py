@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from threading import Lock
 from weakref import WeakSet
 
@@ -98,7 +99,7 @@ class ListHook:
         lists = self._lists_among(transaction.recipients)
         if not lists:
             return Accept()
-        transaction.notes = arriving = _Arriving(lists)
+        transaction.notes = arriving = _Arriving(lists, kept=sum(map(len, chain(*transaction.fields))))
         self._arriving.add(arriving)
         return None
 

@@ -131,8 +131,9 @@ def test_posts_that_arrive_together_take_no_more_memory_than_there_is(
     asyncio.run(hook.end_of_header(waiting))
     hook.body(waiting, b"x" * 1_000)
     monkeypatch.setattr(list_hook, "MAX_ARRIVING_OCTETS", 1_000 + len(post) // 2)
-    big = Transaction(Client(), "mx.example.org", b"", (), True, {}, [LIST.encode()])
+    big = Transaction(Client(), "mx.example.org", b"", (), True, {}, [LIST.encode()], [(b"X", b"y" * 99)])
     asyncio.run(hook.end_of_header(big))
+    assert big.notes.kept == 100, "a header takes room, too"
     for _ in range(3):
         hook.body(big, b"x" * (len(post) // 3))
     assert (big.notes.kept, big.notes.chunks) == (0, []), "what is put off takes no room"
