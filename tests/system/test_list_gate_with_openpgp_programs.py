@@ -4,11 +4,12 @@ its own list, under its author's name, while its key is good; and never otherwis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.signed_posts import AT, BORN, DAY, LIST, NOW, PostKey, Signs, make_key, pgp_mime, revoked
+from tests.signed_posts import AT, BORN, DAY, LIST, NOW, PostKey, Signs, joined, make_key, pgp_mime, revoked
 from tests.signing_programs import GnuPG, PGPy, Program, Sequoia
 from tests.system.test_posts_with_openpgp_programs import FORMS, NOT_BY_PGPY, AsIfOver
 from tests.unit.services.list_site import LONG_AGO, OTHER_LIST, add_list, list_settings
@@ -117,10 +118,9 @@ def test_a_signature_moved_to_another_post(
     assert said(lists[0], original) == "accept accepted", "what was tried before burns nothing"
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize(("name", "kind", "form"), CASES)
 def test_what_a_key_says_of_itself(
-    makers: dict[str, GnuPG | Sequoia | PGPy], lists: tuple[Stash, Stash], name: str, kind: str
+    makers: dict[str, GnuPG | Sequoia | PGPy], lists: tuple[Stash, Stash], name: str, kind: str, form: str
 ) -> None:
     """One key, made of octets and signed with by each program, deposited as its owner says that it is."""
     stash = lists[0]
@@ -129,7 +129,7 @@ def test_what_a_key_says_of_itself(
         return make_key("frieda@example.org", flags=1, **{"subkey_flags": 2, **options})
 
     program = makers[name].take("frieda@example.org", key().fingerprint, key().secret)
-    octets = [FORMS[kind]["7bit"](program.signing_at(AT + number)) for number in range(4)]
+    octets = [FORMS[kind][form](program.signing_at(AT + number)) for number in range(3)]
 
     def told(public: Signs, number: int) -> str:
         subscribe(stash, program.address, LONG_AGO)
@@ -160,6 +160,49 @@ def test_a_key_that_its_owner_revokes(
     assert said(lists[0], before) == "accept accepted"
     assert take_revocations(lists[0], revoked(key, AT + 300, 2), UnixSeconds(NOW))
     assert said(lists[0], after) == "reject key-revoked"
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two who sign in one block."""
+
+    first: Signs
+    second: Signs
+
+    @property
+    def address(self) -> str:
+        return self.first.address
+
+    @property
+    def fingerprint(self) -> str:
+        return self.first.fingerprint
+
+    @property
+    def public(self) -> bytes:
+        return self.first.public
+
+    def detached(self, text: bytes) -> bytes:
+        return joined([self.first.detached(text), self.second.detached(text)])
+
+    def clear(self, text: bytes) -> bytes:
+        shown, one = cut(self.first.clear(text))
+        return shown + joined([one, cut(self.second.clear(text))[1]])
+
+
+def cut(clear: bytes) -> tuple[bytes, bytes]:
+    at = clear.rindex(b"-----BEGIN PGP SIGNATURE-----")
+    return clear[:at], clear[at:]
+
+
+@pytest.mark.parametrize(("name", "kind", "form"), CASES)
+def test_one_bad_signature_beside_a_good_one_is_too_many(
+    annas: dict[str, Program], lists: tuple[Stash, Stash], name: str, kind: str, form: str
+) -> None:
+    has(lists, ANNA, annas[name])
+    good, other = annas[name], annas[name].signing_at(AT + 1)
+    bad = AsIfOver(other, b"Something else.\n")
+    assert said(lists[0], FORMS[kind][form](Both(good, bad))) == "reject signature-does-not-verify"
+    assert said(lists[0], FORMS[kind][form](Both(good, other))) == "accept accepted"
 
 
 @pytest.mark.parametrize("name", NAMES)

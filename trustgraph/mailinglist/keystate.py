@@ -92,8 +92,8 @@ def deposit(
     """A key is deposited, or a newer copy of one, merged with what there was; ``token`` is what is to be signed.
 
     ``additional`` None: as it was asked for while the key waits, else not. A copy of an active key needs no proof:
-    whatever is in it, the key itself has said. Raises :class:`BadInput` for a
-    key that is revoked, and for one too many.
+    whatever is in it, the key itself has said. Raises :class:`BadInput` for a key that is revoked, and for one too
+    many.
     """
     fingerprint, known = copy.fingerprint, find_key(subscriber.keys, copy.fingerprint)
     if known and known.state is KeyState.REVOKED:
