@@ -167,8 +167,9 @@ def _add_key(stash: Stash, post: Post, octets: bytes, given: bytes | bool, now: 
             continue
         deposit(stash, author.address, certificate, now, fingerprint_vouched=fingerprint, additional=True)
         return fingerprint
-    found = "; ".join(why) or "the post has no key enclosed: give one with --add-key FILE"
-    raise BadInput(f"no key was added, and the post is still held: {found}")
+    found = "; ".join(why) or "the post has no key enclosed"
+    way_out = "" if isinstance(given, bytes) else "; give the key that signed it with --key FILE"
+    raise BadInput(f"no key was added, and the post is still held: {found}{way_out}")
 
 
 def _candidates(stash: Stash, post: Post, octets: bytes) -> Iterator[bytes]:

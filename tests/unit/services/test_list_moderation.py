@@ -245,6 +245,12 @@ def refused(stash: Stash, name: str, tmp_path: Path, match: str, key: bytes | bo
     assert name in [one.name for one in held(stash)]
 
 
+def test_where_no_key_is_enclosed_the_way_out_is_an_option_that_exists(stash: Stash) -> None:
+    name = hold(stash, pgp_mime(NEW))
+    with pytest.raises(BadInput, match=r"did not sign this post; .* with --key FILE"):
+        approve(stash, name, NOW, add_key=True)
+
+
 def test_a_key_that_did_not_sign_the_post_is_not_added(stash: Stash, tmp_path: Path) -> None:
     other = make_key(ANNA.address, "yet another")
     refused(stash, hold(stash, pgp_mime(NEW)), tmp_path, "did not sign this post", public_block(other))
